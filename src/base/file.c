@@ -1,0 +1,123 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static socle_status fail_errno(socle_error *err, const char *path, const char *doing)
+{
+    return sc_fail(err, SOCLE_IO, "%s: cannot %s: %s", path, doing, strerror(errno));
+}
+
+socle_status sc_map_file(const char *path, struct sc_mapping *out, socle_error *err)
+{
+    // O_NONBLOCK: opening a pipe that nobody writes to must not hang.
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) return fail_errno(err, path, "open");
+    struct stat info;
+    socle_status status = SOCLE_OK;
+    void *data = MAP_FAILED;
+    if (fstat(fd, &info) != 0)
+        status = fail_errno(err, path, "examine");
+    else if (S_ISDIR(info.st_mode))
+        status = sc_fail(err, SOCLE_IO, "%s: is a directory, expected a file", path);
+    else if (!S_ISREG(info.st_mode))
+        status = sc_fail(err, SOCLE_IO, "%s: is a device or pipe, expected a regular file", path);
+    else if (info.st_size == 0)
+        status = sc_fail(err, SOCLE_BAD_FILE, "%s: is empty", path);
+    else if ((data = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_SHARED, fd, 0)) == MAP_FAILED)
+        status = fail_errno(err, path, "map");
+    close(fd);
+    if (status == SOCLE_OK) *out = (struct sc_mapping){ data, (size_t)info.st_size };
+    return status;
+}
+
+void sc_unmap(struct sc_mapping *mapping)
+{
+    if (mapping->data) munmap((void *)(uintptr_t)mapping->data, mapping->n_bytes);
+    *mapping = (struct sc_mapping){ 0 };
+}
+
+socle_status sc_read_file(const char *path, size_t max_bytes, char **data, size_t *n_bytes, socle_error *err)
+{
+    bool standard_input = strcmp(path, "-") == 0;
+    const char *name = standard_input ? "standard input" : path;
+    int fd = standard_input ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return fail_errno(err, name, "open");
+    size_t capacity = 1 << 16, n = 0;
+    char *bytes = malloc(capacity);
+    socle_status status = bytes ? SOCLE_OK : sc_fail_memory(err, capacity, name);
+    while (status == SOCLE_OK) {
+        if (n + 1 >= capacity) {
+            char *more = realloc(bytes, capacity * 2);
+            if (!more) {
+                status = sc_fail_memory(err, capacity * 2, name);
+                break;
+            }
+            bytes = more;
+            capacity *= 2;
+        }
+        ssize_t got = read(fd, bytes + n, capacity - n - 1);
+        if (got == 0) break;
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) status = fail_errno(err, name, "read");
+        else if ((n += (size_t)got) > max_bytes)
+            status = sc_fail(err, SOCLE_BAD_FILE, "%s: is longer than the %zu bytes allowed here", name, max_bytes);
+    }
+    if (!standard_input) close(fd);
+    if (status != SOCLE_OK) {
+        free(bytes);
+        return status;
+    }
+    bytes[n] = '\0';
+    *data = bytes;
+    *n_bytes = n;
+    return SOCLE_OK;
+}
+
+static bool write_all(int fd, const char *data, size_t n_bytes)
+{
+    while (n_bytes) {
+        ssize_t n = write(fd, data, n_bytes);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return false;
+        data += n;
+        n_bytes -= (size_t)n;
+    }
+    return true;
+}
+
+socle_status sc_write_file(const char *path, const void *data, size_t n_bytes, socle_error *err)
+{
+    size_t n_temp = strlen(path) + 16;
+    char *temp = malloc(n_temp);
+    if (!temp) return sc_fail_memory(err, n_temp, path);
+    snprintf(temp, n_temp, "%s.XXXXXX", path);
+    int fd = mkstemp(temp);
+    if (fd < 0) {
+        free(temp);
+        return fail_errno(err, path, "create");
+    }
+    mode_t mask = umask(0);
+    umask(mask);
+    bool ok = fchmod(fd, 0666 & ~mask) == 0 && write_all(fd, data, n_bytes) && fsync(fd) == 0;
+    int saved = errno;
+    if (close(fd) != 0 && ok) {
+        ok = false;
+        saved = errno;
+    }
+    if (ok && rename(temp, path) != 0) {
+        ok = false;
+        saved = errno;
+    }
+    if (!ok) unlink(temp);
+    free(temp);
+    errno = saved;
+    return ok ? SOCLE_OK : fail_errno(err, path, "write");
+}

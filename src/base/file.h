@@ -1,0 +1,28 @@
+// Files: mapped for reading, written whole or not at all.
+#ifndef SC_BASE_FILE_H
+#define SC_BASE_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+// A file mapped read-only. If another program shrinks the file meanwhile, touching the lost pages raises SIGBUS:
+// the socle program turns that into a message and exit code; other programs may want to do the same.
+struct sc_mapping {
+    const uint8_t *data;
+    size_t n_bytes;
+};
+
+// Refuses, with a sentence each: no such file, no permission, a directory, a device, an empty file.
+socle_status sc_map_file(const char *path, struct sc_mapping *out, socle_error *err);
+void sc_unmap(struct sc_mapping *mapping); // zeroes; fine on a zeroed one
+
+// Reads a whole regular file, pipe or terminal ("-" is standard input) of at most max_bytes into memory that the
+// caller frees. A NUL follows the bytes.
+socle_status sc_read_file(const char *path, size_t max_bytes, char **data, size_t *n_bytes, socle_error *err);
+
+// Writes the whole of `data` under `path` or leaves what was there: a temporary file beside it, fsync, rename.
+socle_status sc_write_file(const char *path, const void *data, size_t n_bytes, socle_error *err);
+
+#endif

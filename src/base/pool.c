@@ -1,0 +1,158 @@
+// Workers wait for a job number to change: spinning briefly, because the next job of a token loop comes within
+// microseconds, then asleep on a condition variable. Tasks are claimed from one atomic counter.
+#include "base/pool.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/size.h"
+
+enum { SPINS = 4000 };
+
+struct worker {
+    struct sc_pool *pool;
+    size_t thread;
+    pthread_t handle;
+};
+
+struct sc_pool {
+    size_t n_threads;
+    struct worker *workers; // n_threads - 1
+    size_t n_started;
+    sc_task *run;
+    void *context;
+    size_t n_tasks;
+    atomic_size_t next_task;
+    atomic_size_t n_busy;     // workers that have not finished the current job
+    atomic_uint job;          // its number
+    atomic_bool stop;
+    atomic_size_t n_asleep;
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+};
+
+static void pause_briefly(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static void claim_tasks(struct sc_pool *pool, size_t thread)
+{
+    for (;;) {
+        size_t task = atomic_fetch_add_explicit(&pool->next_task, 1, memory_order_relaxed);
+        if (task >= pool->n_tasks) return;
+        pool->run(pool->context, task, thread);
+    }
+}
+
+// Returns when the job's number is no longer `seen`.
+static void wait_for_job(struct sc_pool *pool, unsigned seen)
+{
+    for (int i = 0; i < SPINS; i++) {
+        if (atomic_load_explicit(&pool->job, memory_order_acquire) != seen) return;
+        pause_briefly();
+    }
+    pthread_mutex_lock(&pool->mutex);
+    atomic_fetch_add(&pool->n_asleep, 1);
+    while (atomic_load(&pool->job) == seen) pthread_cond_wait(&pool->wake, &pool->mutex);
+    atomic_fetch_sub(&pool->n_asleep, 1);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+static void *work(void *argument)
+{
+    struct worker *worker = argument;
+    struct sc_pool *pool = worker->pool;
+    for (unsigned seen = 0;; seen++) {
+        wait_for_job(pool, seen);
+        if (atomic_load(&pool->stop)) return NULL;
+        claim_tasks(pool, worker->thread);
+        atomic_fetch_sub_explicit(&pool->n_busy, 1, memory_order_release);
+    }
+}
+
+static void announce(struct sc_pool *pool)
+{
+    atomic_fetch_add(&pool->job, 1);
+    if (atomic_load(&pool->n_asleep) == 0) return;
+    pthread_mutex_lock(&pool->mutex);
+    pthread_cond_broadcast(&pool->wake);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+void sc_pool_run(struct sc_pool *pool, size_t n_tasks, sc_task *run, void *context)
+{
+    if (n_tasks <= 1 || pool->n_started == 0) {
+        for (size_t task = 0; task < n_tasks; task++) run(context, task, 0);
+        return;
+    }
+    pool->run = run;
+    pool->context = context;
+    pool->n_tasks = n_tasks;
+    atomic_store(&pool->next_task, 0);
+    atomic_store(&pool->n_busy, pool->n_started);
+    announce(pool);
+    claim_tasks(pool, 0);
+    for (int i = 0; atomic_load_explicit(&pool->n_busy, memory_order_acquire) != 0; i++) {
+        if (i < SPINS) pause_briefly();
+        else sched_yield();
+    }
+}
+
+socle_status sc_pool_create(size_t n_threads, struct sc_pool **out, socle_error *err)
+{
+    if (n_threads < 1 || n_threads > SC_THREADS_MAX)
+        return sc_fail(err, SOCLE_BAD_ARGUMENT, "expected 1 to %d threads, found %zu", SC_THREADS_MAX, n_threads);
+    struct sc_pool *pool = calloc(1, sizeof *pool);
+    struct worker *workers = calloc(n_threads, sizeof *workers);
+    if (!pool || !workers) {
+        free(pool);
+        free(workers);
+        return sc_fail_memory(err, sizeof *pool + n_threads * sizeof *workers, "a thread pool");
+    }
+    pool->n_threads = n_threads;
+    pool->workers = workers;
+    pthread_mutex_init(&pool->mutex, NULL);
+    pthread_cond_init(&pool->wake, NULL);
+    for (size_t i = 0; i + 1 < n_threads; i++) {
+        workers[i] = (struct worker){ .pool = pool, .thread = i + 1 };
+        int code = pthread_create(&workers[i].handle, NULL, work, &workers[i]);
+        if (code != 0) {
+            sc_pool_free(pool);
+            return sc_fail(err, SOCLE_FAILED, "cannot start thread %zu of %zu: %s", i + 2, n_threads, strerror(code));
+        }
+        pool->n_started++;
+    }
+    *out = pool;
+    return SOCLE_OK;
+}
+
+void sc_pool_free(struct sc_pool *pool)
+{
+    if (!pool) return;
+    atomic_store(&pool->stop, true);
+    announce(pool);
+    for (size_t i = 0; i < pool->n_started; i++) pthread_join(pool->workers[i].handle, NULL);
+    pthread_cond_destroy(&pool->wake);
+    pthread_mutex_destroy(&pool->mutex);
+    free(pool->workers);
+    free(pool);
+}
+
+size_t sc_pool_n_threads(const struct sc_pool *pool) { return pool->n_threads; }
+
+size_t sc_processor_count(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+    size_t n = (size_t)CPU_COUNT(&set);
+    return SC_MAX(SC_MIN(n, (size_t)SC_THREADS_MAX), (size_t)1);
+}

@@ -1,0 +1,220 @@
+#include "engine/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "base/size.h"
+
+enum { ALIGNMENT = 64 };
+
+struct sc_session {
+    const struct sc_model *model;
+    const struct sc_kernels *kernels;
+    struct sc_pool *pool;
+    struct sc_plan plan;
+    uint32_t n_context, n_past;
+    struct sc_kv_layer *cache; // [n_layer]
+    char *cache_memory, *memory, *scratch;
+    uint64_t cache_bytes, scratch_bytes;
+    uint32_t *positions, *selected; // [n_batch]
+};
+
+// Options with their defaults filled in and checked.
+static socle_status settle(const struct sc_model *model, const struct sc_session_options *given,
+                           struct sc_session_options *out, socle_error *err)
+{
+    *out = given ? *given : (struct sc_session_options){ 0 };
+    const struct sc_hparams *h = &model->hparams;
+    if (out->n_context == 0) out->n_context = SC_MIN(h->n_context, (uint32_t)SC_CONTEXT_DEFAULT);
+    if (out->n_batch == 0) out->n_batch = SC_BATCH_DEFAULT;
+    if (out->n_logits == 0) out->n_logits = 1;
+    if (out->n_threads == 0) out->n_threads = (uint32_t)sc_processor_count();
+    if (out->n_context > h->n_context && h->rope_scaling != SC_ROPE_SCALING_LONG)
+        return sc_fail(err, SOCLE_BAD_ARGUMENT, "a context of %u positions: the model was made for %u", out->n_context,
+                       h->n_context);
+    if (out->n_batch > 65536)
+        return sc_fail(err, SOCLE_BAD_ARGUMENT, "a batch of %u rows: expected at most 65536", out->n_batch);
+    out->n_batch = SC_MIN(out->n_batch, out->n_context);
+    out->n_logits = SC_MIN(out->n_logits, out->n_batch);
+    return SOCLE_OK;
+}
+
+// Bytes of one head's keys (rounded up to groups of lanes) or values.
+static uint64_t head_bytes(uint32_t dim, uint32_t n_context, bool f32)
+{
+    uint64_t n_positions = sc_align_up(n_context, SC_LANES);
+    return sc_align_up(n_positions * dim * (f32 ? 4 : 2), ALIGNMENT);
+}
+
+static uint64_t cache_need(const struct sc_model *model, const struct sc_session_options *o)
+{
+    uint64_t n_bytes = 0;
+    for (uint32_t i = 0; i < model->program.n_layers; i++) {
+        const struct sc_cache_layer *layer = &model->program.layers[i];
+        n_bytes += layer->n_heads * (head_bytes(layer->dim_k, o->n_context, o->cache_f32) +
+                                     head_bytes(layer->dim_v, o->n_context, o->cache_f32));
+    }
+    return n_bytes;
+}
+
+socle_status sc_session_need(const struct sc_model *model, const struct sc_session_options *options,
+                             struct sc_memory_need *out, socle_error *err)
+{
+    struct sc_session_options o;
+    struct sc_plan plan;
+    SC_TRY(settle(model, options, &o, err));
+    SC_TRY(sc_plan_make(&model->program, o.n_batch, o.n_logits, o.n_context, &plan, err));
+    *out = (struct sc_memory_need){ .weights = sc_gguf_file_bytes(model->gguf) + model->arena.n_bytes,
+                                    .cache = cache_need(model, &o),
+                                    .work = plan.n_bytes + (uint64_t)o.n_threads * plan.scratch_bytes };
+    sc_plan_free(&plan);
+    return SOCLE_OK;
+}
+
+static double gib(uint64_t n_bytes) { return (double)n_bytes / (1024.0 * 1024.0 * 1024.0); }
+
+static socle_status check_memory(const struct sc_model *model, const struct sc_session_options *o, socle_error *err)
+{
+    struct sc_memory_need need;
+    SC_TRY(sc_session_need(model, o, &need, err));
+    uint64_t available = sc_memory_available(), total = need.weights + need.cache + need.work;
+    if (o->allow_overcommit || total <= available) return SOCLE_OK;
+    return sc_fail(err, SOCLE_NO_MEMORY,
+                   "%s: needs %.2f GiB (weights %.2f, cache of %u positions %.2f, work %.2f), but only %.2f GiB are "
+                   "available: use a smaller context, a smaller model, or a more quantized one",
+                   sc_gguf_path(model->gguf), gib(total), gib(need.weights), o->n_context, gib(need.cache),
+                   gib(need.work), gib(available));
+}
+
+static void place_cache(struct sc_session *s, bool f32)
+{
+    char *at = s->cache_memory;
+    for (uint32_t i = 0; i < s->model->program.n_layers; i++) {
+        const struct sc_cache_layer *layer = &s->model->program.layers[i];
+        uint64_t k_bytes = head_bytes(layer->dim_k, s->n_context, f32);
+        uint64_t v_bytes = head_bytes(layer->dim_v, s->n_context, f32);
+        struct sc_kv head0 = { .k = at, .dim_k = layer->dim_k, .dim_v = layer->dim_v, .f32 = f32 };
+        at += layer->n_heads * k_bytes;
+        if (layer->dim_v) head0.v = at;
+        at += layer->n_heads * v_bytes;
+        s->cache[i] = (struct sc_kv_layer){ head0, k_bytes, v_bytes };
+    }
+}
+
+static socle_status take_memory(struct sc_session *s, const struct sc_session_options *o, socle_error *err)
+{
+    s->cache_bytes = cache_need(s->model, o);
+    s->scratch_bytes = (uint64_t)o->n_threads * s->plan.scratch_bytes;
+    s->cache = calloc(s->model->program.n_layers, sizeof *s->cache);
+    s->positions = calloc(o->n_batch, sizeof *s->positions);
+    s->selected = calloc(o->n_batch, sizeof *s->selected);
+    s->cache_memory = sc_memory_take(s->cache_bytes);
+    s->memory = sc_memory_take(s->plan.n_bytes);
+    s->scratch = sc_memory_take(s->scratch_bytes);
+    if (!s->cache || !s->positions || !s->selected || !s->cache_memory || !s->memory || !s->scratch)
+        return sc_fail_memory(err, s->cache_bytes + s->plan.n_bytes + s->scratch_bytes, "a session");
+    place_cache(s, o->cache_f32);
+    return SOCLE_OK;
+}
+
+socle_status sc_session_create(const struct sc_model *model, const struct sc_session_options *options,
+                               struct sc_session **out, socle_error *err)
+{
+    struct sc_session_options o;
+    SC_TRY(settle(model, options, &o, err));
+    SC_TRY(check_memory(model, &o, err));
+    struct sc_session *s = calloc(1, sizeof *s);
+    if (!s) return sc_fail_memory(err, sizeof *s, "a session");
+    s->model = model;
+    s->n_context = o.n_context;
+    socle_status status = sc_kernels_choose(o.cpu, &s->kernels, err);
+    if (status == SOCLE_OK) status = sc_pool_create(o.n_threads, &s->pool, err);
+    if (status == SOCLE_OK)
+        status = sc_plan_make(&model->program, o.n_batch, o.n_logits, o.n_context, &s->plan, err);
+    if (status == SOCLE_OK) status = take_memory(s, &o, err);
+    if (status == SOCLE_OK) *out = s;
+    else sc_session_free(s);
+    return status;
+}
+
+void sc_session_free(struct sc_session *s)
+{
+    if (!s) return;
+    sc_pool_free(s->pool);
+    sc_memory_release(s->cache_memory, s->cache_bytes);
+    sc_memory_release(s->memory, s->plan.n_bytes);
+    sc_memory_release(s->scratch, s->scratch_bytes);
+    sc_plan_free(&s->plan);
+    free(s->cache);
+    free(s->positions);
+    free(s->selected);
+    free(s);
+}
+
+uint32_t sc_session_n_context(const struct sc_session *s) { return s->n_context; }
+uint32_t sc_session_n_past(const struct sc_session *s) { return s->n_past; }
+uint32_t sc_session_n_batch(const struct sc_session *s) { return s->plan.n_rows; }
+uint32_t sc_session_n_threads(const struct sc_session *s) { return (uint32_t)sc_pool_n_threads(s->pool); }
+const struct sc_kernels *sc_session_kernels(const struct sc_session *s) { return s->kernels; }
+struct sc_pool *sc_session_pool(struct sc_session *s) { return s->pool; }
+
+void sc_session_rewind(struct sc_session *s, uint32_t n_past) { s->n_past = SC_MIN(s->n_past, n_past); }
+
+// NaN and infinity are errors, not values.
+static bool all_finite(const float *x, size_t n)
+{
+    float zero = 0.0f;
+    for (size_t i = 0; i < n; i++) zero += x[i] * 0.0f;
+    return zero == 0.0f;
+}
+
+// Evaluates tokens begin..begin + n.
+static socle_status evaluate_chunk(struct sc_session *s, const struct sc_evaluation *e, size_t begin, size_t n,
+                                   socle_error *err)
+{
+    struct sc_run run = {
+        .program = &s->model->program, .plan = &s->plan, .kernels = s->kernels, .pool = s->pool, .memory = s->memory,
+        .scratch = s->scratch, .cache = s->cache, .n_context = s->n_context, .n_rows = n, .tokens = e->tokens + begin,
+        .positions = s->positions, .selected = s->selected,
+    };
+    for (size_t i = 0; i < n; i++) {
+        s->positions[i] = s->n_past + (uint32_t)i;
+        if (begin + i >= e->first_logits) s->selected[run.n_selected++] = (uint32_t)i;
+    }
+    sc_run_program(&run);
+    s->n_past += (uint32_t)n;
+    for (size_t i = 0; i < run.n_selected; i++) {
+        const float *logits = sc_run_logits(&run, i);
+        size_t token = begin + s->selected[i];
+        if (!all_finite(logits, s->model->program.n_vocab))
+            return sc_fail(err, SOCLE_NOT_FINITE, "%s: a logit at position %u is not finite%s",
+                           sc_gguf_path(s->model->gguf), s->positions[s->selected[i]],
+                           s->cache[0].head0.f32 ? "" : " (try an F32 cache)");
+        if (e->sink && !e->sink(e->context, token, logits))
+            return sc_fail(err, SOCLE_CANCELLED, "stopped after %zu of %zu tokens", token + 1, e->n_tokens);
+    }
+    return SOCLE_OK;
+}
+
+socle_status sc_session_evaluate(struct sc_session *s, const struct sc_evaluation *e, socle_error *err)
+{
+    if (e->n_tokens > s->n_context - s->n_past)
+        return sc_fail(err, SOCLE_CONTEXT_FULL, "%zu more tokens after %u: the context holds %u", e->n_tokens, s->n_past,
+                       s->n_context);
+    for (size_t i = 0; i < e->n_tokens; i++)
+        if (e->tokens[i] < 0 || (uint32_t)e->tokens[i] >= s->model->hparams.n_vocab)
+            return sc_fail(err, SOCLE_BAD_ARGUMENT, "token %d: the vocabulary has %u", e->tokens[i],
+                           s->model->hparams.n_vocab);
+    for (size_t begin = 0; begin < e->n_tokens;) {
+        if (e->stop && e->stop(e->context))
+            return sc_fail(err, SOCLE_CANCELLED, "stopped after %zu of %zu tokens", begin, e->n_tokens);
+        size_t n = SC_MIN(e->n_tokens - begin, (size_t)s->plan.n_rows);
+        // A chunk holds at most n_selected rows that ask for logits.
+        size_t plain = begin < e->first_logits ? SC_MIN(e->first_logits - begin, n) : 0;
+        n = SC_MIN(n, plain + s->plan.n_selected);
+        SC_TRY(evaluate_chunk(s, e, begin, n, err));
+        begin += n;
+    }
+    return SOCLE_OK;
+}

@@ -1,0 +1,69 @@
+// A session: one conversation's key-value cache and the room to compute in.
+//
+// All memory is planned and taken when the session is created; evaluating takes none.
+#ifndef SC_ENGINE_SESSION_H
+#define SC_ENGINE_SESSION_H
+
+#include "models/model.h"
+#include "program/execute.h"
+
+struct sc_session_options {
+    uint32_t n_context;      // positions; 0: the model's own context, at most SC_CONTEXT_DEFAULT
+    uint32_t n_batch;        // rows computed together; 0: SC_BATCH_DEFAULT
+    uint32_t n_logits;       // of these, at most how many may ask for logits; 0: 1
+    uint32_t n_threads;      // 0: all processors
+    bool cache_f32;          // keys and values as F32 rather than F16
+    bool allow_overcommit;   // skip the comparison with the memory available
+    const char *cpu;         // an instruction-set level, or NULL
+};
+
+enum { SC_CONTEXT_DEFAULT = 8192, SC_BATCH_DEFAULT = 256 };
+
+// What a session takes, in bytes.
+struct sc_memory_need {
+    uint64_t weights; // mapped from the file, shared by all sessions
+    uint64_t cache, work;
+};
+
+struct sc_session;
+
+// The need of a session with these options. Errors: SOCLE_BAD_ARGUMENT, SOCLE_NO_MEMORY (of the planner itself).
+socle_status sc_session_need(const struct sc_model *model, const struct sc_session_options *options,
+                             struct sc_memory_need *out, socle_error *err);
+
+// The model must outlive the session. A session is used by one thread at a time.
+// Errors: SOCLE_NO_MEMORY with the numbers when the need exceeds what is available; SOCLE_BAD_ARGUMENT.
+socle_status sc_session_create(const struct sc_model *model, const struct sc_session_options *options,
+                               struct sc_session **out, socle_error *err);
+void sc_session_free(struct sc_session *session); // NULL is fine
+
+uint32_t sc_session_n_context(const struct sc_session *session);
+uint32_t sc_session_n_past(const struct sc_session *session); // positions filled
+uint32_t sc_session_n_batch(const struct sc_session *session);
+uint32_t sc_session_n_threads(const struct sc_session *session);
+const struct sc_kernels *sc_session_kernels(const struct sc_session *session);
+struct sc_pool *sc_session_pool(struct sc_session *session);
+
+// Forgets the positions from n_past on.
+void sc_session_rewind(struct sc_session *session, uint32_t n_past);
+
+// Receives the logits [n_vocab] after tokens[i]; valid during the call. Returning false stops the evaluation.
+typedef bool sc_logits_sink(void *context, size_t i, const float *logits);
+// Asked between chunks; true stops.
+typedef bool sc_stop_check(void *context);
+
+struct sc_evaluation {
+    const int32_t *tokens;
+    size_t n_tokens;
+    size_t first_logits; // logits are wanted of tokens first_logits.. (n_tokens: of none)
+    sc_logits_sink *sink;
+    sc_stop_check *stop; // NULL: never
+    void *context;       // of sink and stop
+};
+
+// Appends tokens, in chunks of at most n_batch. The bits do not depend on the chunks.
+// Errors: SOCLE_CONTEXT_FULL with both counts (nothing is evaluated); SOCLE_BAD_ARGUMENT for a token outside the
+// vocabulary; SOCLE_NOT_FINITE; SOCLE_CANCELLED (the chunks done so far stay).
+socle_status sc_session_evaluate(struct sc_session *session, const struct sc_evaluation *what, socle_error *err);
+
+#endif

@@ -1,0 +1,98 @@
+#include "models/loader.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/size.h"
+
+enum { NAME_BYTES = 96 };
+
+static const struct sc_tensor *find(struct sc_loader *l, bool optional, const char *name)
+{
+    if (l->status != SOCLE_OK) return NULL;
+    const struct sc_tensor *tensor = sc_gguf_find_tensor(l->model->gguf, name);
+    if (!tensor && !optional)
+        l->status = sc_fail(l->err, SOCLE_BAD_FILE, "%s: tensor '%s' is missing, which the family '%s' needs",
+                            sc_gguf_path(l->model->gguf), name, l->model->family->name);
+    return tensor;
+}
+
+const struct sc_tensor *sc_load_tensor(struct sc_loader *l, bool optional, const char *format, ...)
+{
+    char name[NAME_BYTES];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(name, sizeof name, format, args);
+    va_end(args);
+    return find(l, optional, name);
+}
+
+static const float *vector(struct sc_loader *l, const struct sc_tensor *tensor, uint64_t n)
+{
+    if (!tensor) return NULL;
+    uint64_t n_elements = tensor->shape[0] * tensor->shape[1] * tensor->shape[2] * tensor->shape[3];
+    if (n_elements != n) {
+        l->status = sc_fail(l->err, SOCLE_BAD_FILE, "%s: tensor '%.*s': expected %llu elements, found %llu",
+                            sc_gguf_path(l->model->gguf), SC_TEXT_ARGS(tensor->name), (unsigned long long)n,
+                            (unsigned long long)n_elements);
+        return NULL;
+    }
+    if (strcmp(tensor->format->name, "F32") == 0) return tensor->data;
+    float *values = sc_arena_array(&l->model->arena, n, sizeof *values);
+    if (!values) {
+        l->status = sc_fail_memory(l->err, n * sizeof *values, "a vector of weights");
+        return NULL;
+    }
+    tensor->format->decode(tensor->data, values, n / tensor->format->block_size);
+    return values;
+}
+
+const float *sc_load_vector(struct sc_loader *l, bool optional, uint64_t n, const char *format, ...)
+{
+    char name[NAME_BYTES];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(name, sizeof name, format, args);
+    va_end(args);
+    return vector(l, find(l, optional, name), n);
+}
+
+struct sc_linear sc_load_linear(struct sc_loader *l, bool optional, uint32_t layer, const char *name)
+{
+    struct sc_linear linear = { .weight = sc_load_tensor(l, optional, "blk.%u.%s.weight", layer, name) };
+    if (!linear.weight) return linear;
+    uint64_t n_rows = linear.weight->shape[1], n_matrices = linear.weight->shape[2];
+    linear.bias = sc_load_vector(l, true, n_rows * n_matrices, "blk.%u.%s.bias", layer, name);
+    linear.scale = sc_load_vector(l, true, n_matrices, "blk.%u.%s.scale", layer, name);
+    return linear;
+}
+
+struct sc_linear sc_load_ffn_linear(struct sc_loader *l, bool optional, uint32_t layer, const char *name)
+{
+    struct sc_linear linear = sc_load_linear(l, optional, layer, name);
+    if (!l->model->family->ffn_scale) linear.scale = NULL;
+    if (!linear.scale || !linear.bias) return linear;
+    uint64_t n_rows = linear.weight->shape[1], n = n_rows * linear.weight->shape[2];
+    float *bias = sc_arena_array(&l->model->arena, n, sizeof *bias);
+    if (!bias) l->status = sc_fail_memory(l->err, n * sizeof *bias, "a bias");
+    for (uint64_t i = 0; bias && i < n; i++) bias[i] = linear.bias[i] * linear.scale[i / n_rows];
+    linear.bias = bias;
+    return linear;
+}
+
+struct sc_tensor *sc_load_new_tensor(struct sc_loader *l, struct sc_text name, uint64_t k, uint64_t n_rows,
+                                     uint64_t n_matrices, float **data)
+{
+    struct sc_tensor *tensor = sc_arena_alloc(&l->model->arena, sizeof *tensor);
+    uint64_t n_bytes = k * n_rows * n_matrices * sizeof(float);
+    *data = sc_arena_alloc(&l->model->arena, n_bytes);
+    if (!tensor || !*data) {
+        l->status = sc_fail_memory(l->err, n_bytes, "weights that are rearranged at load");
+        return NULL;
+    }
+    *tensor = (struct sc_tensor){ .name = name, .format = sc_format_find_name("F32"), .n_dims = 3,
+                                  .shape = { k, n_rows, n_matrices, 1 }, .data = *data, .n_bytes = n_bytes,
+                                  .row_stride = k * sizeof(float), .matrix_stride = k * n_rows * sizeof(float) };
+    return tensor;
+}

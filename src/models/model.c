@@ -1,0 +1,70 @@
+#include "models/model.h"
+
+#include <stdlib.h>
+
+#include "kernels/elementary64.h"
+#include "models/decoder.h"
+#include "models/rope.h"
+
+socle_status sc_model_family(const struct sc_gguf *gguf, const struct sc_family **out, socle_error *err)
+{
+    struct sc_text name = { 0 };
+    SC_TRY(sc_gguf_require(gguf, "general.architecture", err));
+    SC_TRY(sc_gguf_get_text(gguf, "general.architecture", &name, err));
+    *out = sc_family_find(name);
+    if (*out) return SOCLE_OK;
+    struct sc_buffer names = { 0 };
+    sc_family_names(&names);
+    sc_fail(err, SOCLE_UNSUPPORTED, "%s: the family '%.*s' is not supported; supported are: %s", sc_gguf_path(gguf),
+            SC_TEXT_ARGS(name), names.data ? names.data : "?");
+    sc_buffer_free(&names);
+    return SOCLE_UNSUPPORTED;
+}
+
+static socle_status load(struct sc_model *model, socle_error *err)
+{
+    struct sc_hparams *h = &model->hparams;
+    SC_TRY(sc_model_family(model->gguf, &model->family, err));
+    SC_TRY(sc_hparams_read(model->gguf, model->family, h, err));
+    const struct sc_tensor *table = sc_gguf_find_tensor(model->gguf, "token_embd.weight");
+    if (table && (table->shape[0] != h->n_embd || table->shape[1] > INT32_MAX || table->shape[2] != 1))
+        return sc_fail(err, SOCLE_BAD_FILE, "%s: tensor 'token_embd.weight': expected rows of %u, found %llu",
+                       sc_gguf_path(model->gguf), h->n_embd, (unsigned long long)table->shape[0]);
+    if (table) h->n_vocab = (uint32_t)table->shape[1];
+    if (h->attn_scale == 0.0f) h->attn_scale = (float)sc_pow64((double)h->head_dim_k, -0.5);
+
+    struct sc_loader l = { .model = model, .h = h, .err = err };
+    sc_build_begin(&l.b, &model->program, h->n_layer, err);
+    sc_load_rope(&l);
+    if (l.status == SOCLE_OK) sc_decoder_build(&l);
+    return l.status;
+}
+
+socle_status sc_model_load(struct sc_gguf *gguf, struct sc_model **out, socle_error *err)
+{
+    struct sc_model *model = calloc(1, sizeof *model);
+    if (!model) {
+        sc_gguf_close(gguf);
+        return sc_fail_memory(err, sizeof *model, "a model");
+    }
+    model->gguf = gguf;
+    socle_status status = load(model, err);
+    if (status != SOCLE_OK) {
+        // Messages from the program's builder know tensors but not the file.
+        const char *path = sc_gguf_path(gguf);
+        if (err && !strstr(err->message, path)) sc_fail_prefix(err, "%s", path);
+        sc_model_free(model);
+        return status;
+    }
+    *out = model;
+    return SOCLE_OK;
+}
+
+void sc_model_free(struct sc_model *model)
+{
+    if (!model) return;
+    sc_program_free(&model->program);
+    sc_arena_free(&model->arena);
+    sc_gguf_close(model->gguf);
+    free(model);
+}

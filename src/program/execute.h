@@ -1,0 +1,65 @@
+// Running a program over one batch of tokens.
+#ifndef SC_PROGRAM_EXECUTE_H
+#define SC_PROGRAM_EXECUTE_H
+
+#include "base/pool.h"
+#include "program/program.h"
+
+// The cache of one layer: head h starts k_stride (v_stride) bytes after head h - 1.
+struct sc_kv_layer {
+    struct sc_kv head0;
+    size_t k_stride, v_stride;
+};
+
+// Everything an op sees while it runs. Threads read it; each task writes its own rows of the op's outputs.
+struct sc_run {
+    const struct sc_program *program;
+    const struct sc_plan *plan;
+    const struct sc_kernels *kernels;
+    struct sc_pool *pool;
+    char *memory;  // plan->n_bytes
+    char *scratch; // plan->scratch_bytes for each thread
+    const struct sc_kv_layer *cache; // [n_layers]
+    size_t n_context; // positions that the session can hold
+    size_t n_rows, n_selected;
+    const int32_t *tokens;     // [n_rows], each below the vocabulary's size
+    const uint32_t *positions; // [n_rows], ascending by one
+    const uint32_t *selected;  // [n_selected] rows whose logits are wanted
+};
+
+// Runs every op in order. Cannot fail: all sizes were settled when the plan was made.
+void sc_run_program(const struct sc_run *run);
+
+// The logits of the i-th selected row: [n_vocab].
+float *sc_run_logits(const struct sc_run *run, size_t i);
+
+static inline size_t sc_run_n_sub_rows(const struct sc_run *run, struct sc_value v)
+{
+    const struct sc_buffer_info *info = &run->program->buffers[v.buffer];
+    return (info->rows == SC_ROWS_SELECTED ? run->n_selected : run->n_rows) * info->per_row;
+}
+
+static inline char *sc_run_bytes(const struct sc_run *run, struct sc_value v, size_t sub_row)
+{
+    return run->memory + run->plan->offsets[v.buffer] + sub_row * run->plan->strides[v.buffer];
+}
+
+// Head h of a sub-row of an f32 value.
+static inline float *sc_run_f32(const struct sc_run *run, struct sc_value v, size_t sub_row, size_t h)
+{
+    return (float *)(void *)sc_run_bytes(run, v, sub_row) + v.offset + h * v.head_stride;
+}
+
+static inline int32_t *sc_run_i32(const struct sc_run *run, struct sc_value v, size_t sub_row)
+{
+    return (int32_t *)(void *)sc_run_bytes(run, v, sub_row) + v.offset;
+}
+
+// A sub-row of a quantized value.
+struct sc_q8 sc_run_q8(const struct sc_run *run, struct sc_value v, size_t sub_row);
+
+// Splits n_sub_rows of `width` elements into tasks of about 16384 elements: rows begin..end of task `task`.
+size_t sc_run_row_tasks(size_t n_sub_rows, size_t width);
+void sc_run_row_range(size_t n_sub_rows, size_t width, size_t task, size_t *begin, size_t *end);
+
+#endif

@@ -1,0 +1,86 @@
+// What several formats share: little-endian loads from any address, the step from integers to floats, the packed
+// 6-bit scales of Q4_K and Q5_K, the codebook of IQ4_NL and IQ4_XS. Included by the formats' own files only.
+//
+// A format's file says how the bits of a block become integers (unpack). How integers become floats is the same for
+// all of them and said once, here (sc_block_expand).
+#ifndef SC_TENSOR_PARTS_H
+#define SC_TENSOR_PARTS_H
+
+#include <string.h>
+
+#include "tensor/format.h"
+#include "tensor/half.h"
+
+#define SC_FORMAT(format) extern const struct sc_format format;
+#include "tensor/formats.h"
+#undef SC_FORMAT
+
+static inline uint16_t sc_load_u16(const uint8_t *bytes)
+{
+    uint16_t value;
+    memcpy(&value, bytes, sizeof value);
+    return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? __builtin_bswap16(value) : value;
+}
+
+static inline uint32_t sc_load_u32(const uint8_t *bytes)
+{
+    uint32_t value;
+    memcpy(&value, bytes, sizeof value);
+    return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? __builtin_bswap32(value) : value;
+}
+
+static inline float sc_load_f16(const uint8_t *bytes) { return sc_half_to_f32(sc_load_u16(bytes)); }
+
+// The floats of a block of n elements in groups of `group`: (d * scale) * q, or (d * scale) * q + (m * min), each
+// operation rounded. Callers pass constants, so that this becomes straight vector code.
+static inline void sc_block_expand(const struct sc_block *restrict block, size_t n, size_t group, bool has_min,
+                                   float *restrict out)
+{
+    for (size_t g = 0; g < n / group; g++) {
+        float d = block->d * (float)block->scale[g];
+        float m = has_min ? block->m * (float)block->min[g] : 0.0f;
+        const int8_t *q = block->q + g * group;
+        float *to = out + g * group;
+        if (has_min)
+            for (size_t i = 0; i < group; i++) to[i] = d * (float)q[i] + m;
+        else
+            for (size_t i = 0; i < group; i++) to[i] = d * (float)q[i];
+    }
+}
+
+// 16 bytes as 32 numbers of four bits: the low halves first, then the high halves.
+static inline void sc_unpack_nibbles(const uint8_t *restrict packed, uint8_t *restrict out)
+{
+    for (size_t i = 0; i < 16; i++) out[i] = packed[i] & 15;
+    for (size_t i = 0; i < 16; i++) out[16 + i] = packed[i] >> 4;
+}
+
+// The 64 bytes of a 256-block's two-bit numbers: in each half of 128, byte l holds elements l, 32+l, 64+l, 96+l,
+// the first in its lowest bits.
+static inline void sc_unpack_two_bits(const uint8_t *restrict packed, uint8_t *restrict out)
+{
+    for (size_t half = 0; half < 2; half++)
+        for (size_t s = 0; s < 4; s++)
+            for (size_t l = 0; l < 32; l++)
+                out[128 * half + 32 * s + l] = (packed[32 * half + l] >> (2 * s)) & 3;
+}
+
+// The 12 bytes of eight 6-bit scales and eight 6-bit mins of Q4_K and Q5_K, for j in 0..3, high bits left:
+//     byte j      | scale[4+j]: upper two | scale[j]: all six      |
+//     byte 4 + j  | min[4+j]: upper two   | min[j]: all six        |
+//     byte 8 + j  | min[4+j]: lower four  | scale[4+j]: lower four |
+static inline void sc_unpack_six_bits(const uint8_t *restrict packed, int16_t *restrict scale, int16_t *restrict min)
+{
+    for (size_t j = 0; j < 4; j++) {
+        scale[j] = packed[j] & 63;
+        min[j] = packed[4 + j] & 63;
+        scale[4 + j] = (int16_t)((packed[8 + j] & 15) | (packed[j] >> 6 << 4));
+        min[4 + j] = (int16_t)((packed[8 + j] >> 4) | (packed[4 + j] >> 6 << 4));
+    }
+}
+
+// The sixteen values of the 4-bit non-linear formats, denser around zero (ggml's kvalues_iq4nl).
+static const int8_t sc_iq4_codebook[16] = { -127, -104, -83, -65, -49, -35, -22, -10,
+                                            1,    13,   25,  38,  53,  69,  89,  113 };
+
+#endif

@@ -1,0 +1,40 @@
+// Q4_1: 32 numbers of four bits under an f16 scale and an f16 minimum. ggml's type 3 (block_q4_1).
+//
+//     byte 0    2    4                                 20
+//          | d  | m  | nibbles: byte j = q[16+j] q[j]  |        weight[i] = d * q[i] + m,  q in 0..15
+#include "tensor/parts.h"
+
+enum { BLOCK_SIZE = 32, BLOCK_BYTES = 20, GROUP = BLOCK_SIZE };
+
+static void unpack(const void *restrict from, struct sc_block *restrict out)
+{
+    const uint8_t *bytes = from;
+    uint8_t nibbles[BLOCK_SIZE];
+    out->d = sc_load_f16(bytes);
+    out->m = sc_load_f16(bytes + 2);
+    out->scale[0] = 1;
+    out->min[0] = 1;
+    sc_unpack_nibbles(bytes + 4, nibbles);
+    for (size_t i = 0; i < BLOCK_SIZE; i++) out->q[i] = (int8_t)nibbles[i];
+}
+
+static void decode(const void *restrict blocks, float *restrict out, size_t n_blocks)
+{
+    const uint8_t *bytes = blocks;
+    for (size_t b = 0; b < n_blocks; b++) {
+        struct sc_block block;
+        unpack(bytes + b * BLOCK_BYTES, &block);
+        sc_block_expand(&block, BLOCK_SIZE, GROUP, true, out + b * BLOCK_SIZE);
+    }
+}
+
+const struct sc_format sc_format_q4_1 = {
+    .name = "Q4_1",
+    .id = 3,
+    .block_size = BLOCK_SIZE,
+    .block_bytes = BLOCK_BYTES,
+    .group = GROUP,
+    .has_min = true,
+    .decode = decode,
+    .unpack = unpack,
+};
