@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *socle_status_name(socle_status status)
+#include "base/export.h"
+
+SC_EXPORT const char *socle_status_name(socle_status status)
 {
     switch (status) {
     case SOCLE_OK: return "ok";
@@ -53,10 +55,9 @@ socle_status sc_fail_prefix(socle_error *err, const char *format, ...)
     vsnprintf(prefix, sizeof prefix, format, args);
     va_end(args);
     make_printable(prefix);
-    // Truncation of a very long message is harmless.
-    size_t n = strlen(prefix);
-    memcpy(err->message, prefix, n);
-    snprintf(err->message + n, sizeof err->message - n, ": %s", old);
+    // What does not fit is cut.
+    int n = snprintf(err->message, sizeof err->message, "%s: ", prefix);
+    strncat(err->message, old, sizeof err->message - 1 - (size_t)n);
     return err->status;
 }
 

@@ -25,17 +25,19 @@ static void project(struct sc_loader *l, uint32_t layer, struct sc_value x, stru
     const char *const names[3] = { "attn_q", "attn_k", "attn_v" };
     uint32_t n_heads[3] = { h->n_head, h->n_head_kv, h->n_head_kv };
     uint32_t dims[3] = { h->head_dim_k, h->head_dim_k, h->head_dim_v };
-    struct sc_linear fused = sc_load_linear(l, true, layer, "attn_qkv");
+    uint32_t width = 0;
+    for (int i = 0; i < 3; i++) width += n_heads[i] * dims[i];
+    struct sc_linear fused = sc_load_linear(l, true, layer, "attn_qkv", h->n_embd, width);
+    if (l->status != SOCLE_OK) return;
     struct sc_value all = fused.weight ? sc_build_linear(&l->b, x, fused) : no_value;
-    for (uint32_t i = 0, offset = 0; i < 3 && l->status == SOCLE_OK; i++) {
-        uint32_t width = n_heads[i] * dims[i];
-        struct sc_linear own = { 0 };
-        if (!fused.weight) own = sc_load_linear(l, false, layer, names[i]);
-        if (l->status != SOCLE_OK) return;
-        struct sc_value flat = fused.weight ? sc_value_slice(all, offset, width) : sc_build_linear(&l->b, x, own);
-        if (flat.head_dim != width || (fused.weight && offset + width > all.head_dim))
-            l->status = sc_fail(l->err, SOCLE_BAD_FILE, "tensor 'blk.%u.%s.weight': expected %u rows, found %u", layer,
-                                fused.weight ? "attn_qkv" : names[i], width, flat.head_dim);
+    for (uint32_t i = 0, offset = 0; i < 3; i++) {
+        width = n_heads[i] * dims[i];
+        struct sc_value flat = sc_value_slice(all, offset, width);
+        if (!fused.weight) {
+            struct sc_linear own = sc_load_linear(l, false, layer, names[i], h->n_embd, width);
+            if (l->status != SOCLE_OK) return;
+            flat = sc_build_linear(&l->b, x, own);
+        }
         out[i] = sc_value_heads(flat, n_heads[i]);
         offset += width;
     }
@@ -52,7 +54,7 @@ struct sc_value sc_attention_grouped(struct sc_loader *l, uint32_t layer, struct
     const float *q_norm = sc_load_vector(l, true, h->head_dim_k, "blk.%u.attn_q_norm.weight", layer);
     const float *k_norm = sc_load_vector(l, true, h->head_dim_k, "blk.%u.attn_k_norm.weight", layer);
     const float *sinks = sc_load_vector(l, true, h->n_head, "blk.%u.attn_sinks.weight", layer);
-    struct sc_linear out = sc_load_linear(l, false, layer, "attn_output");
+    struct sc_linear out = sc_load_linear(l, false, layer, "attn_output", h->n_head * h->head_dim_v, h->n_embd);
     if (l->status != SOCLE_OK) return x;
 
     if (q_norm) q = sc_build_norm(b, q, q_norm, h->rms_eps);
@@ -74,23 +76,23 @@ struct sc_value sc_attention_grouped(struct sc_loader *l, uint32_t layer, struct
 
 struct sc_value sc_ffn_gated(struct sc_loader *l, uint32_t layer, struct sc_value x, const char *suffix)
 {
-    char name[32];
-    struct sc_linear parts[3];
-    const char *const names[3] = { "ffn_gate", "ffn_up", "ffn_down" };
-    for (int i = 0; i < 3; i++) {
-        snprintf(name, sizeof name, "%s%s", names[i], suffix);
-        parts[i] = sc_load_ffn_linear(l, i == 0, layer, name); // no gate: up holds both
-    }
+    char gate_name[32], up_name[32], down_name[32];
+    snprintf(gate_name, sizeof gate_name, "ffn_gate%s", suffix);
+    snprintf(up_name, sizeof up_name, "ffn_up%s", suffix);
+    snprintf(down_name, sizeof down_name, "ffn_down%s", suffix);
+    uint32_t n_embd = l->h->n_embd;
+    struct sc_linear up = sc_load_ffn_linear(l, false, layer, up_name, n_embd, 0);
     if (l->status != SOCLE_OK) return x;
-    struct sc_value gate, up = sc_build_linear(&l->b, x, parts[1]);
-    if (parts[0].weight) {
-        gate = sc_build_linear(&l->b, x, parts[0]);
-    } else {
-        uint32_t n_ff = up.head_dim / 2;
-        gate = sc_value_slice(up, 0, n_ff);
-        up = sc_value_slice(up, n_ff, n_ff);
-    }
-    return sc_build_linear(&l->b, sc_build_glu(&l->b, l->model->family->activation, gate, up), parts[2]);
+    uint64_t n_rows = up.weight->shape[1];
+    struct sc_linear gate = sc_load_ffn_linear(l, true, layer, gate_name, n_embd, n_rows);
+    uint32_t n_ff = (uint32_t)(gate.weight ? n_rows : n_rows / 2); // without a gate of its own, up begins with it
+    struct sc_linear down = sc_load_ffn_linear(l, false, layer, down_name, n_ff, n_embd);
+    if (l->status != SOCLE_OK) return x;
+
+    struct sc_value u = sc_build_linear(&l->b, x, up);
+    struct sc_value g = gate.weight ? sc_build_linear(&l->b, x, gate) : sc_value_slice(u, 0, n_ff);
+    if (!gate.weight) u = sc_value_slice(u, n_ff, n_ff);
+    return sc_build_linear(&l->b, sc_build_glu(&l->b, l->model->family->activation, g, u), down);
 }
 
 struct sc_value sc_ffn_dense(struct sc_loader *l, uint32_t layer, struct sc_value x)

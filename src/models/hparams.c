@@ -170,6 +170,11 @@ static void read_attention(struct reader *r, const struct sc_family *family, str
     u32(r, "attention.kv_lora_rank", &h->kv_lora_rank);
     u32(r, "attention.key_length_mla", &h->head_dim_k_mla);
     u32(r, "attention.value_length_mla", &h->head_dim_v_mla);
+    if (r->status == SOCLE_OK && (h->kv_lora_rank > SC_HEAD_DIM_MAX || h->head_dim_k_mla > SC_HEAD_DIM_MAX ||
+                                  h->head_dim_v_mla > SC_HEAD_DIM_MAX))
+        r->status = sc_fail(r->err, SOCLE_UNSUPPORTED, "%s: latent attention of rank %u with heads of %u and %u, expected "
+                            "at most %d", sc_gguf_path(r->gguf), h->kv_lora_rank, h->head_dim_k_mla, h->head_dim_v_mla,
+                            SC_HEAD_DIM_MAX);
 }
 
 static void read_experts(struct reader *r, const struct sc_family *family, struct sc_hparams *h)

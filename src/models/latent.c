@@ -47,7 +47,9 @@ static void split(struct sc_loader *l, const struct sc_tensor *kv_b, struct abso
 
 static struct absorbed load_absorbed(struct sc_loader *l, uint32_t layer)
 {
-    struct absorbed out = { sc_load_linear(l, true, layer, "attn_k_b"), sc_load_linear(l, true, layer, "attn_v_b") };
+    uint32_t rank = l->h->kv_lora_rank;
+    struct absorbed out = { sc_load_linear(l, true, layer, "attn_k_b", l->h->head_dim_k_mla - l->h->n_rot, rank),
+                            sc_load_linear(l, true, layer, "attn_v_b", rank, l->h->head_dim_v_mla) };
     if (out.k_b.weight && out.v_b.weight) return out;
     const struct sc_tensor *kv_b = sc_load_tensor(l, false, "blk.%u.attn_kv_b.weight", layer);
     if (kv_b) split(l, kv_b, &out);
@@ -56,10 +58,12 @@ static struct absorbed load_absorbed(struct sc_loader *l, uint32_t layer)
 
 static struct sc_value queries(struct sc_loader *l, uint32_t layer, struct sc_value x)
 {
-    struct sc_linear plain = sc_load_linear(l, true, layer, "attn_q");
+    uint64_t width = (uint64_t)l->h->n_head * l->h->head_dim_k_mla;
+    struct sc_linear plain = sc_load_linear(l, true, layer, "attn_q", l->h->n_embd, width);
+    if (l->status != SOCLE_OK) return x;
     if (plain.weight) return sc_build_linear(&l->b, x, plain); // the "lite" models
-    struct sc_linear a = sc_load_linear(l, false, layer, "attn_q_a");
-    struct sc_linear up = sc_load_linear(l, false, layer, "attn_q_b");
+    struct sc_linear a = sc_load_linear(l, false, layer, "attn_q_a", l->h->n_embd, 0);
+    struct sc_linear up = sc_load_linear(l, false, layer, "attn_q_b", 0, width);
     if (l->status != SOCLE_OK) return x;
     const float *w = sc_load_vector(l, false, a.weight->shape[1], "blk.%u.attn_q_a_norm.weight", layer);
     if (!w) return x;
@@ -85,8 +89,8 @@ struct sc_value sc_attention_latent(struct sc_loader *l, uint32_t layer, struct 
     const struct sc_hparams *h = l->h;
     struct sc_builder *b = &l->b;
     uint32_t rank = h->kv_lora_rank, n_rot = h->n_rot, nope = h->head_dim_k_mla - n_rot;
-    struct sc_linear kv_a = sc_load_linear(l, false, layer, "attn_kv_a_mqa");
-    struct sc_linear out = sc_load_linear(l, false, layer, "attn_output");
+    struct sc_linear kv_a = sc_load_linear(l, false, layer, "attn_kv_a_mqa", h->n_embd, rank + n_rot);
+    struct sc_linear out = sc_load_linear(l, false, layer, "attn_output", (uint64_t)h->n_head * h->head_dim_v_mla, h->n_embd);
     const float *kv_norm = sc_load_vector(l, false, rank, "blk.%u.attn_kv_a_norm.weight", layer);
     struct sc_value q = queries(l, layer, x);
     if (l->status != SOCLE_OK) return x;

@@ -15,6 +15,12 @@ static const struct sc_tensor *find(struct sc_loader *l, bool optional, const ch
     if (!tensor && !optional)
         l->status = sc_fail(l->err, SOCLE_BAD_FILE, "%s: tensor '%s' is missing, which the family '%s' needs",
                             sc_gguf_path(l->model->gguf), name, l->model->family->name);
+    for (uint32_t d = 0; tensor && d < SC_DIMS_MAX; d++) {
+        if (tensor->shape[d] <= INT32_MAX) continue;
+        l->status = sc_fail(l->err, SOCLE_UNSUPPORTED, "%s: tensor '%s': dimension %u is %llu, expected at most %d",
+                            sc_gguf_path(l->model->gguf), name, d, (unsigned long long)tensor->shape[d], INT32_MAX);
+        return NULL;
+    }
     return tensor;
 }
 
@@ -58,19 +64,32 @@ const float *sc_load_vector(struct sc_loader *l, bool optional, uint64_t n, cons
     return vector(l, find(l, optional, name), n);
 }
 
-struct sc_linear sc_load_linear(struct sc_loader *l, bool optional, uint32_t layer, const char *name)
+static bool check_shape(struct sc_loader *l, const struct sc_tensor *w, uint64_t n_in, uint64_t n_out)
+{
+    if ((n_in == 0 || w->shape[0] == n_in) && (n_out == 0 || w->shape[1] == n_out)) return true;
+    l->status = sc_fail(l->err, SOCLE_BAD_FILE, "%s: tensor '%.*s': expected %llu rows of %llu, found %llu of %llu",
+                        sc_gguf_path(l->model->gguf), SC_TEXT_ARGS(w->name),
+                        (unsigned long long)(n_out ? n_out : w->shape[1]),
+                        (unsigned long long)(n_in ? n_in : w->shape[0]), (unsigned long long)w->shape[1],
+                        (unsigned long long)w->shape[0]);
+    return false;
+}
+
+struct sc_linear sc_load_linear(struct sc_loader *l, bool optional, uint32_t layer, const char *name, uint64_t n_in,
+                                uint64_t n_out)
 {
     struct sc_linear linear = { .weight = sc_load_tensor(l, optional, "blk.%u.%s.weight", layer, name) };
-    if (!linear.weight) return linear;
+    if (!linear.weight || !check_shape(l, linear.weight, n_in, n_out)) return linear;
     uint64_t n_rows = linear.weight->shape[1], n_matrices = linear.weight->shape[2];
     linear.bias = sc_load_vector(l, true, n_rows * n_matrices, "blk.%u.%s.bias", layer, name);
     linear.scale = sc_load_vector(l, true, n_matrices, "blk.%u.%s.scale", layer, name);
     return linear;
 }
 
-struct sc_linear sc_load_ffn_linear(struct sc_loader *l, bool optional, uint32_t layer, const char *name)
+struct sc_linear sc_load_ffn_linear(struct sc_loader *l, bool optional, uint32_t layer, const char *name, uint64_t n_in,
+                                    uint64_t n_out)
 {
-    struct sc_linear linear = sc_load_linear(l, optional, layer, name);
+    struct sc_linear linear = sc_load_linear(l, optional, layer, name, n_in, n_out);
     if (!l->model->family->ffn_scale) linear.scale = NULL;
     if (!linear.scale || !linear.bias) return linear;
     uint64_t n_rows = linear.weight->shape[1], n = n_rows * linear.weight->shape[2];

@@ -1,0 +1,45 @@
+# The front door. Meson does the work; `make help` lists what there is.
+BUILD ?= build
+PREFIX ?= /usr/local
+MESON_OPTIONS ?=
+
+.DEFAULT_GOAL := all
+.PHONY: all demo test install uninstall bench fuzz format clean help deps
+
+all: deps $(BUILD)/build.ninja ## build the program (build/socle) and the library
+	@ninja -C $(BUILD) --quiet
+	@echo "built $(BUILD)/socle"
+
+deps:
+	@tools/install-deps
+
+$(BUILD)/build.ninja:
+	@meson setup $(BUILD) --prefix $(PREFIX) $(MESON_OPTIONS) >/dev/null || { cat $(BUILD)/meson-logs/meson-log.txt; exit 1; }
+
+demo: all ## a story by the bundled model
+	@$(BUILD)/socle run -m share/tales.gguf -p "Once upon a time" -n 200 --seed 1
+
+test: deps ## every test, in release and sanitizer builds; ends with one line of counts
+	@tests/run
+
+install: all ## program, library, headers, man pages, completions, model (PREFIX=/usr/local, DESTDIR=)
+	@meson install -C $(BUILD) --no-rebuild --quiet
+	@echo "installed under $(DESTDIR)$(PREFIX)"
+
+uninstall: ## take away what `make install` put in place
+	@ninja -C $(BUILD) uninstall
+
+bench: all ## speed of the bundled model beside this machine's limits
+	@$(BUILD)/socle bench
+
+fuzz: deps ## fuzz every parser for a minute each (needs clang); FUZZ_SECONDS=60
+	@tests/fuzz/run
+
+format: ## clang-format on what changed
+	@git diff --name-only --diff-filter=d HEAD -- '*.c' '*.h' | xargs -r clang-format -i
+
+clean: ## remove every build
+	@rm -rf build build-*
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

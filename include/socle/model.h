@@ -1,0 +1,84 @@
+// Models: loading a file, describing it, and its text side (tokens, chat template).
+//
+// A model is immutable after loading: any number of threads and sessions may share it. Strings that a model hands out
+// live as long as it does.
+#ifndef SOCLE_MODEL_H
+#define SOCLE_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct socle_model socle_model;
+
+// Loads a GGUF file, or the first of several shards. The file is mapped, not copied: it must not shrink meanwhile.
+// Errors: SOCLE_IO, SOCLE_BAD_FILE, SOCLE_UNSUPPORTED (the message lists what is), SOCLE_NO_MEMORY.
+socle_status socle_model_load(const char *path, socle_model **out, socle_error *err);
+// Sessions of the model must be freed first. NULL is fine.
+void socle_model_free(socle_model *model);
+
+typedef struct socle_model_info {
+    const char *family;    // "llama", "qwen3", ...
+    const char *name;      // general.name, or the file's name
+    const char *tokenizer; // kind of tokenizer, or "none" for a model without text
+    const char *weights;   // the format of most weights: "Q4_K", "F16", ...
+    bool has_text;         // it can tokenize
+    bool has_template;     // it carries a chat template
+    uint32_t n_vocab, n_context, n_embd, n_layer;
+    uint64_t n_parameters, n_file_bytes;
+    int32_t bos, eos; // token ids, -1 for none
+} socle_model_info;
+
+void socle_model_describe(const socle_model *model, socle_model_info *out);
+
+// Everything in a file as one JSON document: metadata, tensors, and for a supported model the program that would run
+// and the memory it would take. `n_context` 0: the default. Works on files that are not models (vocabularies), too.
+// *json is freed by socle_free.
+socle_status socle_inspect(const char *path, uint32_t n_context, char **json, socle_error *err);
+
+// The families that this build supports, one after another; NULL past the last.
+const char *socle_family_name(size_t i);
+const char *socle_family_example(size_t i);
+
+// ---- tokens
+
+enum {
+    SOCLE_ADD_SPECIAL = 1,   // add the beginning (and end) tokens that the model wants
+    SOCLE_PARSE_SPECIAL = 2, // special tokens written out in the text become those tokens
+};
+
+// Text (any bytes) to token ids: *ids has *n_ids, freed by socle_free.
+// Errors: SOCLE_UNSUPPORTED for a model without text, SOCLE_NO_MEMORY.
+socle_status socle_tokenize(const socle_model *model, const char *text, size_t n_bytes, unsigned flags,
+                            int32_t **ids, size_t *n_ids, socle_error *err);
+// Token ids to text (with `show_special`, control tokens, too): *text is NUL-terminated, freed by socle_free.
+socle_status socle_detokenize(const socle_model *model, const int32_t *ids, size_t n_ids, bool show_special,
+                              char **text, size_t *n_bytes, socle_error *err);
+// Whether the model ends an answer with this token.
+bool socle_token_is_end(const socle_model *model, int32_t id);
+
+// ---- chat templates
+
+// Renders a Jinja chat template: `inputs_json` is an object with "messages", "add_generation_prompt", "tools", ...
+// `now` pins the clock ("2026-01-15T12:00:00"); NULL: SOCLE_NOW from the environment, or the real time.
+// *text is freed by socle_free. Errors: SOCLE_BAD_TEMPLATE (also: too many steps, too deep, too long), SOCLE_BAD_ARGUMENT.
+socle_status socle_template_render(const char *source, size_t n_bytes, const char *inputs_json, const char *now,
+                                   char **text, size_t *n_text, socle_error *err);
+// The same with the model's own template; bos_token and eos_token come from its vocabulary unless inputs name them.
+// A model without a template is SOCLE_UNSUPPORTED.
+socle_status socle_model_render(const socle_model *model, const char *inputs_json, const char *now, char **text,
+                                size_t *n_text, socle_error *err);
+
+// Frees what these functions handed over. NULL is fine.
+void socle_free(void *memory);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

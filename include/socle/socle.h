@@ -1,0 +1,16 @@
+// Socle: a foundation for artificial intelligence, independent, controllable, collaborative.
+//
+//     socle_model *model;      socle_model_load("model.gguf", &model, &err)
+//     socle_session *session;  socle_session_create(model, NULL, &session, &err)
+//     socle_generate(session, &generation, &err)
+//
+// examples/ has programs of a page. Link with `pkg-config --cflags --libs socle`.
+#ifndef SOCLE_SOCLE_H
+#define SOCLE_SOCLE_H
+
+#include "error.h"
+#include "machine.h"
+#include "model.h"
+#include "session.h"
+
+#endif

@@ -1,0 +1,138 @@
+#include "api/api.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/size.h"
+
+static struct sc_session_options engine_options(const socle_session_options *given)
+{
+    socle_session_options o = given ? *given : (socle_session_options){ 0 };
+    return (struct sc_session_options){ .n_context = o.n_context, .n_batch = o.n_batch, .n_logits = o.n_logits,
+                                        .n_threads = o.n_threads, .cache_f32 = o.cache_f32,
+                                        .allow_overcommit = o.allow_overcommit, .cpu = o.cpu };
+}
+
+static socle_status need_weights(const socle_model *m, socle_error *err)
+{
+    if (m->model) return SOCLE_OK;
+    return sc_fail(err, SOCLE_UNSUPPORTED, "%s: holds a vocabulary but no weights", sc_gguf_path(m->gguf));
+}
+
+SC_EXPORT socle_status socle_session_need(const socle_model *m, const socle_session_options *options,
+                                          socle_memory *out, socle_error *err)
+{
+    struct sc_session_options o = engine_options(options);
+    struct sc_memory_need need;
+    SC_TRY(need_weights(m, err));
+    SC_TRY(sc_session_need(m->model, &o, &need, err));
+    *out = (socle_memory){ need.weights, need.cache, need.work };
+    return SOCLE_OK;
+}
+
+SC_EXPORT socle_status socle_session_create(const socle_model *m, const socle_session_options *options,
+                                            socle_session **out, socle_error *err)
+{
+    struct sc_session_options o = engine_options(options);
+    SC_TRY(need_weights(m, err));
+    socle_session *s = calloc(1, sizeof *s);
+    if (!s) return sc_fail_memory(err, sizeof *s, "a session");
+    s->model = m;
+    socle_status status = sc_session_create(m->model, &o, &s->engine, err);
+    if (status != SOCLE_OK) {
+        free(s);
+        return status;
+    }
+    size_t n_vocab = m->model->hparams.n_vocab, n_context = sc_session_n_context(s->engine);
+    s->tokens = calloc(n_context, sizeof *s->tokens);
+    s->logits = calloc(n_vocab, sizeof *s->logits);
+    s->sampler = (struct sc_sampler){ .candidates = calloc(n_vocab, sizeof(struct sc_candidate)),
+                                      .counts = calloc(n_vocab, sizeof(uint32_t)),
+                                      .z = calloc(n_context, sizeof(uint32_t)), .n_vocab = (uint32_t)n_vocab };
+    if (!s->tokens || !s->logits || !s->sampler.candidates || !s->sampler.counts || !s->sampler.z) {
+        socle_session_free(s);
+        return sc_fail_memory(err, n_vocab * 24 + n_context * 8, "a session's sampler");
+    }
+    *out = s;
+    return SOCLE_OK;
+}
+
+SC_EXPORT void socle_session_free(socle_session *s)
+{
+    if (!s) return;
+    sc_session_free(s->engine);
+    free(s->tokens);
+    free(s->logits);
+    free(s->sampler.candidates);
+    free(s->sampler.counts);
+    free(s->sampler.z);
+    free(s);
+}
+
+SC_EXPORT uint32_t socle_session_n_context(const socle_session *s) { return sc_session_n_context(s->engine); }
+SC_EXPORT uint32_t socle_session_n_past(const socle_session *s) { return sc_session_n_past(s->engine); }
+SC_EXPORT uint32_t socle_session_n_threads(const socle_session *s) { return sc_session_n_threads(s->engine); }
+SC_EXPORT const char *socle_session_cpu(const socle_session *s) { return sc_session_kernels(s->engine)->name; }
+SC_EXPORT const int32_t *socle_session_tokens(const socle_session *s) { return s->tokens; }
+SC_EXPORT void socle_session_cancel(socle_session *s) { atomic_store(&s->cancel, true); }
+
+SC_EXPORT void socle_session_rewind(socle_session *s, uint32_t n_past)
+{
+    if (n_past < sc_session_n_past(s->engine)) s->has_logits = false;
+    sc_session_rewind(s->engine, n_past);
+}
+
+SC_EXPORT uint32_t socle_session_reuse(socle_session *s, const int32_t *tokens, size_t n_tokens)
+{
+    uint32_t n = 0, n_past = sc_session_n_past(s->engine);
+    while (n < n_past && n + (size_t)1 < n_tokens && s->tokens[n] == tokens[n]) n++;
+    socle_session_rewind(s, n);
+    return n;
+}
+
+// Passes the caller's sink on, and keeps the logits of the last token.
+struct tap {
+    socle_session *session;
+    const struct sc_evaluation *what;
+};
+
+static bool keep_logits(void *context, size_t i, const float *logits)
+{
+    struct tap *tap = context;
+    const struct sc_evaluation *what = tap->what;
+    if (i + 1 == what->n_tokens) {
+        memcpy(tap->session->logits, logits, sizeof(float) * tap->session->sampler.n_vocab);
+        tap->session->has_logits = true;
+    }
+    return !what->sink || what->sink(what->context, i, logits);
+}
+
+static bool is_cancelled(void *context)
+{
+    struct tap *tap = context;
+    return atomic_exchange(&tap->session->cancel, false);
+}
+
+socle_status sc_api_evaluate(socle_session *s, const struct sc_evaluation *what, socle_error *err)
+{
+    struct tap tap = { s, what };
+    struct sc_evaluation tapped = *what;
+    tapped.sink = keep_logits;
+    tapped.stop = is_cancelled;
+    tapped.context = &tap;
+    uint32_t before = sc_session_n_past(s->engine);
+    if (what->n_tokens) s->has_logits = false;
+    socle_status status = sc_session_evaluate(s->engine, &tapped, err);
+    uint32_t n_done = sc_session_n_past(s->engine) - before;
+    memcpy(s->tokens + before, what->tokens, n_done * sizeof *s->tokens);
+    if (n_done != what->n_tokens) s->has_logits = false;
+    return status;
+}
+
+SC_EXPORT socle_status socle_evaluate(socle_session *s, const int32_t *tokens, size_t n_tokens, size_t first_logits,
+                                      socle_logits_callback *callback, void *context, socle_error *err)
+{
+    struct sc_evaluation what = { .tokens = tokens, .n_tokens = n_tokens,
+                                  .first_logits = SC_MIN(first_logits, n_tokens), .sink = callback, .context = context };
+    return sc_api_evaluate(s, &what, err);
+}

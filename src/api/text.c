@@ -1,0 +1,123 @@
+// Tokens and chat templates.
+#include "api/api.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+static socle_status need_text(const socle_model *m, socle_error *err)
+{
+    if (m->tokenizer) return SOCLE_OK;
+    if (err) *err = m->text_error;
+    return m->text_error.status;
+}
+
+SC_EXPORT socle_status socle_tokenize(const socle_model *m, const char *text, size_t n_bytes, unsigned flags,
+                                      int32_t **ids, size_t *n_ids, socle_error *err)
+{
+    SC_TRY(need_text(m, err));
+    struct sc_token_ids list = { 0 };
+    struct sc_tokenize_options options = { .add_special = (flags & SOCLE_ADD_SPECIAL) != 0,
+                                           .parse_special = (flags & SOCLE_PARSE_SPECIAL) != 0 };
+    socle_status status = sc_tokenizer_encode(m->tokenizer, (struct sc_text){ text, n_bytes }, &options, &list, err);
+    if (status != SOCLE_OK) {
+        sc_token_ids_free(&list);
+        return status;
+    }
+    *ids = list.ids;
+    *n_ids = list.n;
+    return SOCLE_OK;
+}
+
+SC_EXPORT socle_status socle_detokenize(const socle_model *m, const int32_t *ids, size_t n_ids, bool show_special,
+                                        char **text, size_t *n_bytes, socle_error *err)
+{
+    SC_TRY(need_text(m, err));
+    struct sc_detokenizer detokenizer;
+    struct sc_buffer out = { 0 };
+    sc_detokenizer_init(&detokenizer, m->tokenizer, show_special);
+    for (size_t i = 0; i < n_ids; i++) sc_detokenizer_push(&detokenizer, ids[i], &out);
+    sc_detokenizer_finish(&detokenizer, &out);
+    *n_bytes = out.n_bytes;
+    *text = sc_buffer_take(&out);
+    return *text ? SOCLE_OK : sc_fail_memory(err, n_ids, "a text");
+}
+
+SC_EXPORT bool socle_token_is_end(const socle_model *m, int32_t id)
+{
+    return m->tokenizer && sc_tokenizer_is_end(m->tokenizer, id);
+}
+
+static socle_status parse_inputs(const char *inputs_json, json_t **out, socle_error *err)
+{
+    json_error_t problem;
+    json_t *inputs = json_loads(inputs_json, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &problem);
+    if (!inputs)
+        return sc_fail(err, SOCLE_BAD_ARGUMENT, "template inputs: not JSON at line %d, column %d: %s", problem.line,
+                       problem.column, problem.text);
+    if (!json_is_object(inputs)) {
+        json_decref(inputs);
+        return sc_fail(err, SOCLE_BAD_ARGUMENT, "template inputs: expected a JSON object");
+    }
+    *out = inputs;
+    return SOCLE_OK;
+}
+
+static socle_status render(const struct sc_template *template, const json_t *inputs, const char *now, char **text,
+                           size_t *n_text, socle_error *err)
+{
+    struct sc_buffer out = { 0 };
+    struct sc_template_options options = { .limits = sc_template_default_limits, .now = now ? now : getenv("SOCLE_NOW") };
+    socle_status status = sc_template_render(template, inputs, &options, &out, err);
+    if (status != SOCLE_OK) {
+        sc_buffer_free(&out);
+        return status;
+    }
+    *n_text = out.n_bytes;
+    *text = sc_buffer_take(&out);
+    return *text ? SOCLE_OK : sc_fail_memory(err, *n_text, "a rendered template");
+}
+
+SC_EXPORT socle_status socle_template_render(const char *source, size_t n_bytes, const char *inputs_json,
+                                             const char *now, char **text, size_t *n_text, socle_error *err)
+{
+    struct sc_template *template;
+    json_t *inputs;
+    SC_TRY(sc_template_parse((struct sc_text){ source, n_bytes }, &template, err));
+    socle_status status = parse_inputs(inputs_json, &inputs, err);
+    if (status == SOCLE_OK) {
+        status = render(template, inputs, now, text, n_text, err);
+        json_decref(inputs);
+    }
+    sc_template_free(template);
+    return status;
+}
+
+// Names a special token's text for the template unless the caller did.
+static void set_token(const socle_model *m, json_t *inputs, const char *key, int32_t id)
+{
+    if (id < 0 || json_object_get(inputs, key)) return;
+    struct sc_text text = sc_tokenizer_token_text(m->tokenizer, id);
+    json_object_set_new(inputs, key, json_stringn(text.data, text.n_bytes));
+}
+
+SC_EXPORT socle_status socle_model_render(const socle_model *m, const char *inputs_json, const char *now, char **text,
+                                          size_t *n_text, socle_error *err)
+{
+    if (!m->template && m->template_error.status != SOCLE_OK) {
+        if (err) *err = m->template_error;
+        return m->template_error.status;
+    }
+    if (!m->template) return sc_fail(err, SOCLE_UNSUPPORTED, "%s: has no chat template", m->name);
+    json_t *inputs;
+    SC_TRY(parse_inputs(inputs_json, &inputs, err));
+    if (m->tokenizer) {
+        set_token(m, inputs, "bos_token", sc_tokenizer_bos(m->tokenizer));
+        set_token(m, inputs, "eos_token", sc_tokenizer_eos(m->tokenizer));
+        set_token(m, inputs, "unk_token", sc_tokenizer_unk(m->tokenizer));
+        set_token(m, inputs, "pad_token", sc_tokenizer_pad(m->tokenizer));
+    }
+    socle_status status = render(m->template, inputs, now, text, n_text, err);
+    json_decref(inputs);
+    return status;
+}

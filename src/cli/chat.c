@@ -1,0 +1,302 @@
+#include "cli/chat.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/file.h"
+#include "cli/reasoning.h"
+
+// An answer on its way to the terminal.
+struct stream {
+    struct cli_chat *chat;
+    struct cli_reasoning reasoning;
+    struct cli_progress progress;
+    struct sc_buffer answer; // without the reasoning
+    bool thinking, failed;
+};
+
+static void set_thinking(struct stream *s, bool thinking)
+{
+    if (s->thinking == thinking) return;
+    s->thinking = thinking;
+    if (s->chat->hide_thinking) return;
+    fputs(thinking ? cli_dim(stdout) : cli_reset(stdout), stdout);
+    if (!thinking) fputs("\n\n", stdout);
+}
+
+static void show(void *context, const char *text, size_t n_bytes, bool thinking)
+{
+    struct stream *s = context;
+    set_thinking(s, thinking);
+    if (!thinking) sc_buffer_append(&s->answer, text, n_bytes);
+    if (!thinking || !s->chat->hide_thinking) fwrite(text, 1, n_bytes, stdout);
+}
+
+static bool on_text(void *context, const char *text, size_t n_bytes)
+{
+    struct stream *s = context;
+    cli_progress_end(&s->progress);
+    if (s->chat->raw) show(s, text, n_bytes, false);
+    else cli_reasoning_push(&s->reasoning, text, n_bytes, show, s);
+    s->failed = fflush(stdout) != 0;
+    return !s->failed;
+}
+
+static void on_progress(void *context, size_t done, size_t total)
+{
+    struct stream *s = context;
+    cli_progress_update(&s->progress, (double)done, (double)total, "reading the prompt");
+    if (done == total) cli_progress_end(&s->progress);
+}
+
+// The text that the model is to go on from; freed by socle_free.
+static socle_status render(const struct cli_chat *chat, char **prompt, size_t *n_bytes, socle_error *err)
+{
+    if (chat->raw) {
+        *prompt = strdup(chat->text);
+        *n_bytes = strlen(chat->text);
+        return *prompt ? SOCLE_OK : sc_fail_memory(err, *n_bytes, "the prompt");
+    }
+    json_t *inputs = json_pack("{s:O, s:b}", "messages", chat->messages, "add_generation_prompt", 1);
+    if (inputs && chat->variables) json_object_update(inputs, chat->variables);
+    char *json = inputs ? json_dumps(inputs, JSON_COMPACT) : NULL;
+    json_decref(inputs);
+    if (!json) return sc_fail_memory(err, 0, "the conversation");
+    socle_status status = socle_model_render(chat->model, json, NULL, prompt, n_bytes, err);
+    free(json);
+    return status;
+}
+
+static bool starts_with_bos(const struct cli_chat *chat, const char *prompt, size_t n_bytes)
+{
+    char *bos = NULL;
+    size_t n = 0;
+    socle_error err;
+    if (chat->info.bos < 0 || socle_detokenize(chat->model, &chat->info.bos, 1, true, &bos, &n, &err) != SOCLE_OK)
+        return false;
+    bool starts = n > 0 && n <= n_bytes && memcmp(bos, prompt, n) == 0;
+    socle_free(bos);
+    return starts;
+}
+
+static socle_status tokenize(const struct cli_chat *chat, const char *prompt, size_t n_bytes, int32_t **ids, size_t *n,
+                             socle_error *err)
+{
+    // What the person typed raw must not become special tokens; a template's text is made of them.
+    unsigned flags = chat->raw ? 0 : SOCLE_PARSE_SPECIAL;
+    if (!starts_with_bos(chat, prompt, n_bytes)) flags |= SOCLE_ADD_SPECIAL;
+    return socle_tokenize(chat->model, prompt, n_bytes, flags, ids, n, err);
+}
+
+static socle_status generate(struct cli_chat *chat, struct stream *s, const int32_t *ids, size_t n_ids,
+                             socle_error *err)
+{
+    uint32_t n_reused = socle_session_reuse(chat->session, ids, n_ids);
+    chat->last = (socle_generation){
+        .prompt = ids + n_reused, .n_prompt = n_ids - n_reused, .n_predict = chat->n_predict,
+        .sampling = chat->sampling, .stop = chat->stop, .n_stop = chat->n_stop, .show_special = !chat->raw,
+        .on_text = on_text, .on_progress = on_progress, .context = s,
+    };
+    cli_signals_session(chat->session);
+    socle_status status = socle_generate(chat->session, &chat->last, err);
+    cli_signals_session(NULL);
+    chat->last.prompt = NULL;
+    return status;
+}
+
+// Says what the person should know about how the answer ended. Returns the exit code.
+static int tell_finish(const struct cli_chat *chat, bool write_failed)
+{
+    if (write_failed) {
+        cli_error("standard output: cannot write");
+        return SOCLE_IO;
+    }
+    if (chat->last.finish == SOCLE_FINISH_CONTEXT) {
+        cli_error("the context of %u tokens is full: the answer stops here (use a larger one with -c, or start anew)",
+                  socle_session_n_context(chat->session));
+        return SOCLE_CONTEXT_FULL;
+    }
+    if (chat->last.finish == SOCLE_FINISH_CANCELLED) {
+        cli_interrupted();
+        return 130;
+    }
+    return SOCLE_OK;
+}
+
+// Generates from the conversation as it stands; the answer's text goes to *answer.
+static int stream_answer(struct cli_chat *chat, char **answer)
+{
+    struct stream s = { .chat = chat };
+    socle_error err;
+    char *prompt = NULL;
+    int32_t *ids = NULL;
+    size_t n_prompt = 0, n_ids = 0;
+    socle_status status = render(chat, &prompt, &n_prompt, &err);
+    if (status == SOCLE_OK) status = tokenize(chat, prompt, n_prompt, &ids, &n_ids, &err);
+    if (status == SOCLE_OK && n_ids == 0)
+        status = sc_fail(&err, SOCLE_BAD_ARGUMENT, "the prompt is empty: there is nothing to go on from");
+    if (status == SOCLE_OK) {
+        cli_progress_begin(&s.progress, "prompt");
+        cli_reasoning_begin(&s.reasoning, prompt, n_prompt);
+        status = generate(chat, &s, ids, n_ids, &err);
+        cli_progress_end(&s.progress);
+        cli_reasoning_end(&s.reasoning, show, &s);
+        set_thinking(&s, false);
+        fputc('\n', stdout);
+        fflush(stdout);
+    }
+    socle_free(prompt);
+    socle_free(ids);
+    *answer = sc_buffer_take(&s.answer);
+    if (status != SOCLE_OK) return cli_fail(&err);
+    return tell_finish(chat, s.failed);
+}
+
+static int answer_raw(struct cli_chat *chat, const char *message)
+{
+    char *before = chat->text, *answer;
+    struct sc_buffer text = { 0 };
+    sc_buffer_printf(&text, "%s%s", before, message);
+    chat->text = sc_buffer_take(&text);
+    if (!chat->text) {
+        chat->text = before;
+        cli_error("out of memory");
+        return SOCLE_NO_MEMORY;
+    }
+    int code = stream_answer(chat, &answer);
+    if (code != SOCLE_OK && code != 130 && code != SOCLE_CONTEXT_FULL) {
+        free(chat->text);
+        chat->text = before;
+    } else {
+        sc_buffer_printf(&text, "%s%s", chat->text, answer ? answer : "");
+        free(chat->text);
+        free(before);
+        chat->text = sc_buffer_take(&text);
+    }
+    free(answer);
+    return code;
+}
+
+static int answer_messages(struct cli_chat *chat)
+{
+    char *answer;
+    int code = stream_answer(chat, &answer);
+    bool kept = code == SOCLE_OK || code == 130 || (code == SOCLE_CONTEXT_FULL && answer && *answer);
+    if (kept)
+        json_array_append_new(chat->messages,
+                              json_pack("{s:s, s:s}", "role", "assistant", "content", answer ? answer : ""));
+    else
+        json_array_remove(chat->messages, json_array_size(chat->messages) - 1);
+    free(answer);
+    return code;
+}
+
+int cli_chat_answer(struct cli_chat *chat, const char *message)
+{
+    if (chat->raw) return answer_raw(chat, message);
+    json_t *user = json_pack("{s:s, s:s}", "role", "user", "content", message);
+    if (!user) return cli_misuse("the message is not valid UTF-8");
+    json_array_append_new(chat->messages, user);
+    return answer_messages(chat);
+}
+
+int cli_chat_retry(struct cli_chat *chat)
+{
+    size_t n = json_array_size(chat->messages);
+    json_t *last = n ? json_array_get(chat->messages, n - 1) : NULL;
+    const char *role = last ? json_string_value(json_object_get(last, "role")) : NULL;
+    if (chat->raw || !role || strcmp(role, "assistant") != 0) return cli_misuse("there is no answer to try again");
+    json_array_remove(chat->messages, n - 1);
+    chat->sampling.seed++;
+    return answer_messages(chat);
+}
+
+void cli_chat_reset(struct cli_chat *chat)
+{
+    json_t *first = json_array_get(chat->messages, 0);
+    const char *role = first ? json_string_value(json_object_get(first, "role")) : NULL;
+    while (json_array_size(chat->messages) > (role && strcmp(role, "system") == 0 ? 1 : 0))
+        json_array_remove(chat->messages, json_array_size(chat->messages) - 1);
+    free(chat->text);
+    chat->text = strdup("");
+}
+
+void cli_chat_system(struct cli_chat *chat, const char *text)
+{
+    json_t *first = json_array_get(chat->messages, 0);
+    const char *role = first ? json_string_value(json_object_get(first, "role")) : NULL;
+    if (role && strcmp(role, "system") == 0) json_array_remove(chat->messages, 0);
+    json_t *message = text && *text ? json_pack("{s:s, s:s}", "role", "system", "content", text) : NULL;
+    if (message) json_array_insert_new(chat->messages, 0, message);
+    else if (text && *text) cli_misuse("the system message is not valid UTF-8");
+}
+
+int cli_chat_save(const struct cli_chat *chat, const char *path)
+{
+    json_t *document = json_pack("{s:s, s:O, s:s}", "model", chat->info.name, "messages", chat->messages, "text",
+                                 chat->text);
+    char *json = document ? json_dumps(document, JSON_INDENT(2)) : NULL;
+    json_decref(document);
+    if (!json) {
+        cli_error("the conversation cannot be written as JSON");
+        return SOCLE_FAILED;
+    }
+    socle_error err;
+    int code = sc_write_file(path, json, strlen(json), &err) == SOCLE_OK ? SOCLE_OK : cli_fail(&err);
+    free(json);
+    return code;
+}
+
+static bool are_messages(const json_t *messages)
+{
+    size_t i;
+    json_t *message;
+    json_array_foreach(messages, i, message) {
+        if (!json_is_string(json_object_get(message, "role")) || !json_is_string(json_object_get(message, "content")))
+            return false;
+    }
+    return json_is_array(messages);
+}
+
+int cli_chat_load(struct cli_chat *chat, const char *path)
+{
+    int code = SOCLE_OK;
+    size_t n_bytes;
+    char *json = cli_read_text(path, &n_bytes, &code);
+    if (!json) return code;
+    json_error_t problem;
+    json_t *document = json_loadb(json, n_bytes, 0, &problem);
+    free(json);
+    if (!document) {
+        cli_error("%s: not JSON at line %d, column %d: %s", path, problem.line, problem.column, problem.text);
+        return SOCLE_BAD_FILE;
+    }
+    json_t *messages = json_object_get(document, "messages");
+    const char *text = json_string_value(json_object_get(document, "text"));
+    if (!are_messages(messages)) {
+        json_decref(document);
+        cli_error("%s: expected \"messages\", an array of objects with \"role\" and \"content\"", path);
+        return SOCLE_BAD_FILE;
+    }
+    json_decref(chat->messages);
+    chat->messages = json_incref(messages);
+    free(chat->text);
+    chat->text = strdup(text ? text : "");
+    json_decref(document);
+    return SOCLE_OK;
+}
+
+void cli_chat_statistics(const struct cli_chat *chat)
+{
+    const socle_generation *g = &chat->last;
+    char memory[16];
+    fprintf(stderr, "%s[%zu tokens, %.1f tok/s; prompt %zu tokens, %.1f tok/s; context %u of %u; memory %s; "
+            "%u thread%s, %s; seed %llu]%s\n", cli_dim(stderr), g->n_generated,
+            g->generate_seconds > 0 ? (double)g->n_generated / g->generate_seconds : 0.0, g->n_evaluated,
+            g->prompt_seconds > 0 ? (double)g->n_evaluated / g->prompt_seconds : 0.0,
+            socle_session_n_past(chat->session), socle_session_n_context(chat->session),
+            cli_bytes(socle_memory_peak(), memory), socle_session_n_threads(chat->session),
+            socle_session_n_threads(chat->session) == 1 ? "" : "s", socle_session_cpu(chat->session),
+            (unsigned long long)g->sampling.seed, cli_reset(stderr));
+}

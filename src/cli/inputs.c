@@ -1,0 +1,62 @@
+// What commands read: texts and models.
+#include "cli/cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
+#ifndef SC_SOURCE_MODEL
+#define SC_SOURCE_MODEL ""
+#endif
+#ifndef SC_INSTALLED_MODEL
+#define SC_INSTALLED_MODEL ""
+#endif
+
+char *cli_read_text(const char *path, size_t *n_bytes, int *exit_code)
+{
+    char *text;
+    socle_error err;
+    if (sc_read_file(path, SIZE_MAX - 1, &text, n_bytes, &err) == SOCLE_OK) return text;
+    *exit_code = cli_fail(&err);
+    return NULL;
+}
+
+int cli_read_cache(const char *name, socle_session_options *options)
+{
+    if (name && strcmp(name, "f16") != 0 && strcmp(name, "f32") != 0)
+        return cli_misuse("--cache: expected f16 or f32, found '%s'", name);
+    options->cache_f32 = name && strcmp(name, "f32") == 0;
+    return -1;
+}
+
+uint32_t cli_logits_rows(const socle_model *model, uint32_t n_batch)
+{
+    enum { BYTES_MAX = 64 << 20 };
+    socle_model_info info;
+    socle_model_describe(model, &info);
+    uint64_t n = BYTES_MAX / (4 * ((uint64_t)info.n_vocab + 1));
+    return n < 8 ? 8 : n < n_batch ? (uint32_t)n : n_batch;
+}
+
+const char *cli_bundled_model(void)
+{
+    const char *paths[] = { getenv("SOCLE_TALES"), SC_SOURCE_MODEL, SC_INSTALLED_MODEL };
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
+        if (paths[i] && *paths[i] && access(paths[i], R_OK) == 0) return paths[i];
+    return NULL;
+}
+
+socle_model *cli_load_model(const char *path, int *exit_code)
+{
+    socle_model *model = NULL;
+    socle_error err;
+    if (!path) path = cli_bundled_model();
+    if (!path) {
+        *exit_code = cli_misuse("no model given: use -m FILE.gguf (the bundled model is not where it was installed)");
+        return NULL;
+    }
+    if (socle_model_load(path, &model, &err) != SOCLE_OK) *exit_code = cli_fail(&err);
+    return model;
+}
