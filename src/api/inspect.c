@@ -18,6 +18,8 @@
 // escaped, numbers that are not finite become null, whole numbers past 2^63 - 1 become strings. An array longer than
 // ELEMENTS_MAX is cut to that ("n" still tells its length).
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/api.h"
@@ -97,6 +99,16 @@ static void put_double(struct json *j, double value, int digits)
     else sc_buffer_append_string(&j->text, "null");
 }
 
+// With as few digits as bring the same value back: 1e-05, not 9.99999975e-06.
+static void put_f32(struct json *j, float value)
+{
+    int digits = 6;
+    char text[32];
+    do snprintf(text, sizeof text, "%.*g", digits, (double)value);
+    while (strtof(text, NULL) != value && ++digits <= 9);
+    put_double(j, (double)value, digits);
+}
+
 static void name_u64(struct json *j, const char *name, uint64_t value)
 {
     put_name(j, name);
@@ -122,7 +134,7 @@ static void put_element(struct json *j, const struct sc_gguf_value *value, uint6
     double f64;
     switch (value->type) {
     case SC_GGUF_STRING: put_text(j, value->is_array ? value->strings[i] : value->string); break;
-    case SC_GGUF_F32: put_double(j, (double)sc_gguf_float_at(value, i), 9); break;
+    case SC_GGUF_F32: put_f32(j, sc_gguf_float_at(value, i)); break;
     case SC_GGUF_F64:
         memcpy(&f64, value->raw + 8 * i, sizeof f64);
         put_double(j, f64, 17);
@@ -232,6 +244,10 @@ static void put_formats(struct json *j, const struct sc_gguf *gguf)
 
 static void put_hyperparameters(struct json *j, const struct sc_hparams *h)
 {
+    static const char *const scalings[] = { "none", "linear", "yarn", "longrope" };
+    // Linear scaling by 1 is none.
+    bool scaled = h->rope_scaling > SC_ROPE_SCALING_LINEAR ||
+                  (h->rope_scaling == SC_ROPE_SCALING_LINEAR && h->rope_factor != 1.0f);
     const struct { const char *name; uint32_t value; } whole[] = {
         { "n_vocab", h->n_vocab }, { "n_context", h->n_context }, { "n_embd", h->n_embd }, { "n_layer", h->n_layer },
         { "n_ff", h->n_ff }, { "n_head", h->n_head }, { "n_head_kv", h->n_head_kv }, { "head_dim_k", h->head_dim_k },
@@ -241,19 +257,19 @@ static void put_hyperparameters(struct json *j, const struct sc_hparams *h)
         { "head_dim_k_mla", h->head_dim_k_mla }, { "head_dim_v_mla", h->head_dim_v_mla },
     };
     const struct { const char *name; float value; } real[] = {
-        { "rms_eps", h->rms_eps }, { "rope_base", h->rope_base }, { "rope_factor", h->rope_factor },
+        { "rms_eps", h->rms_eps }, { "rope_base", h->rope_base },
+        { "rope_factor", scaled ? h->rope_factor : 0.0f },
         { "attn_scale", h->attn_scale }, { "attn_softcap", h->attn_softcap }, { "final_softcap", h->final_softcap },
     };
-    static const char *const scalings[] = { "none", "linear", "yarn", "longrope" };
     open_named(j, "hyperparameters", '{');
     for (size_t i = 0; i < SC_COUNT(whole); i++)
         if (whole[i].value || i < 7) name_u64(j, whole[i].name, whole[i].value);
     for (size_t i = 0; i < SC_COUNT(real); i++) {
         if (real[i].value == 0.0f) continue;
         put_name(j, real[i].name);
-        put_double(j, (double)real[i].value, 9);
+        put_f32(j, real[i].value);
     }
-    name_string(j, "rope_scaling", scalings[h->rope_scaling]);
+    name_string(j, "rope_scaling", scalings[scaled ? h->rope_scaling : SC_ROPE_SCALING_NONE]);
     close_with(j, '}');
 }
 

@@ -1,6 +1,7 @@
 #include "base/error.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,12 +25,15 @@ SC_EXPORT const char *socle_status_name(socle_status status)
     return "unknown status";
 }
 
-// Control bytes from a file must not reach a terminal through a message: each becomes '?'.
+// Control characters from a file must not reach a terminal through a message: each of their bytes becomes '?'.
+// U+0080 to U+009F are bytes c2 80 to c2 9f; U+009B begins an escape sequence just as ESC [ does.
 static void make_printable(char *text)
 {
     for (; *text; text++) {
         unsigned char c = (unsigned char)*text;
-        if (c < 0x20 || c == 0x7f) *text = '?';
+        bool upper_control = c == 0xc2 && ((unsigned char)text[1] & 0xe0) == 0x80;
+        if (upper_control) text[1] = '?';
+        if (c < 0x20 || c == 0x7f || upper_control) *text = '?';
     }
 }
 

@@ -95,6 +95,10 @@ static bool write_all(int fd, const char *data, size_t n_bytes)
 
 socle_status sc_write_file(const char *path, const void *data, size_t n_bytes, socle_error *err)
 {
+    // Renaming would put a plain file in the place of /dev/null or of a pipe.
+    struct stat info;
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
+        return sc_fail(err, SOCLE_IO, "%s: is a device or pipe, expected a regular file", path);
     size_t n_temp = strlen(path) + 16;
     char *temp = malloc(n_temp);
     if (!temp) return sc_fail_memory(err, n_temp, path);

@@ -1,17 +1,23 @@
 // Workers wait for a job number to change: spinning briefly, because the next job of a token loop comes within
-// microseconds, then asleep on a condition variable. Tasks are claimed from one atomic counter.
+// microseconds, then asleep on a condition variable.
+//
+// Tasks are claimed from one atomic word that holds both how many tasks the job has and which is next. A claim below the
+// count proves that the job is unfinished, so what the pool says of it is safe to read; a worker that wakes late claims
+// nothing. The caller waits for tasks, not for workers: one that the system has not scheduled holds nothing up.
 #include "base/pool.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/size.h"
 
-enum { SPINS = 4000 };
+enum { SPINS = 4000, INDEX_BITS = 31 };
 
 struct worker {
     struct sc_pool *pool;
@@ -25,10 +31,9 @@ struct sc_pool {
     size_t n_started;
     sc_task *run;
     void *context;
-    size_t n_tasks;
-    atomic_size_t next_task;
-    atomic_size_t n_busy;     // workers that have not finished the current job
-    atomic_uint job;          // its number
+    atomic_uint_least64_t claims; // tasks << INDEX_BITS | next task
+    atomic_size_t n_done;         // tasks
+    atomic_uint job;              // its number
     atomic_bool stop;
     atomic_size_t n_asleep;
     pthread_mutex_t mutex;
@@ -46,10 +51,12 @@ static void pause_briefly(void)
 
 static void claim_tasks(struct sc_pool *pool, size_t thread)
 {
+    const uint64_t mask = (UINT64_C(1) << INDEX_BITS) - 1;
     for (;;) {
-        size_t task = atomic_fetch_add_explicit(&pool->next_task, 1, memory_order_relaxed);
-        if (task >= pool->n_tasks) return;
-        pool->run(pool->context, task, thread);
+        uint64_t claim = atomic_fetch_add_explicit(&pool->claims, 1, memory_order_acquire);
+        if ((claim & mask) >= claim >> INDEX_BITS) return;
+        pool->run(pool->context, (size_t)(claim & mask), thread);
+        atomic_fetch_add_explicit(&pool->n_done, 1, memory_order_release);
     }
 }
 
@@ -75,7 +82,6 @@ static void *work(void *argument)
         wait_for_job(pool, seen);
         if (atomic_load(&pool->stop)) return NULL;
         claim_tasks(pool, worker->thread);
-        atomic_fetch_sub_explicit(&pool->n_busy, 1, memory_order_release);
     }
 }
 
@@ -94,14 +100,14 @@ void sc_pool_run(struct sc_pool *pool, size_t n_tasks, sc_task *run, void *conte
         for (size_t task = 0; task < n_tasks; task++) run(context, task, 0);
         return;
     }
+    assert(n_tasks < (size_t)1 << (INDEX_BITS - 1));
     pool->run = run;
     pool->context = context;
-    pool->n_tasks = n_tasks;
-    atomic_store(&pool->next_task, 0);
-    atomic_store(&pool->n_busy, pool->n_started);
+    atomic_store(&pool->n_done, 0);
+    atomic_store(&pool->claims, (uint64_t)n_tasks << INDEX_BITS);
     announce(pool);
     claim_tasks(pool, 0);
-    for (int i = 0; atomic_load_explicit(&pool->n_busy, memory_order_acquire) != 0; i++) {
+    for (int i = 0; atomic_load_explicit(&pool->n_done, memory_order_acquire) != n_tasks; i++) {
         if (i < SPINS) pause_briefly();
         else sched_yield();
     }

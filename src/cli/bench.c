@@ -96,7 +96,8 @@ static void summarise(struct test *t, uint32_t n_runs)
 static void compare_with_limits(const struct bench *b, struct test *t, bool prompt)
 {
     const struct work *w = &b->work;
-    double n = t->n_tokens, n_logits = prompt ? 1 : n, n_reads = prompt ? (double)((t->n_tokens - 1) / b->n_batch + 1) : n;
+    double n = t->n_tokens, n_logits = prompt ? 1 : n;
+    double n_reads = prompt ? (double)((t->n_tokens - 1) / b->n_batch + 1) : n; // of the weights
     t->int8_macs = w->token_int8 * n + w->logits_int8 * n_logits;
     t->f32_macs = w->token_f32 * n + w->logits_f32 * n_logits;
     t->bytes = w->token_bytes * n_reads + w->logits_bytes * n_logits;
@@ -209,6 +210,8 @@ static void print_limits(const struct bench *b)
     if (l->read_bytes_per_second <= 0) return;
     printf("\nMeasured limits: memory %.1f GB/s, int8 %.1f GMAC/s, f32 %.1f GMAC/s.\n", l->read_bytes_per_second / 1e9,
            l->int8_macs_per_second / 1e9, l->f32_macs_per_second / 1e9);
+    printf("%sof limit: how near to what reading memory, or arithmetic, allows (the slower).%s\n", cli_dim(stdout),
+           cli_reset(stdout));
     for (size_t i = 0; i < b->n_tests; i++) {
         if (b->tests[i].share <= 1.0) continue;
         printf("Above 100%%: the weights come from the processor's caches, which are faster.\n");
@@ -234,7 +237,7 @@ static void print_table(const struct bench *b)
         snprintf(spread, sizeof spread, "%.2f - %.2f", t->least, t->most);
         printf("%-16s %s%9.2f%s  %-19s %8.2f %8.2f", name, cli_bold(stdout), t->median, cli_reset(stdout), spread,
                t->bytes / t->n_tokens * t->median / 1e9, (t->int8_macs + t->f32_macs) / t->n_tokens * t->median / 1e9);
-        if (t->share > 0) printf("  %.0f%% %s", 100 * t->share, t->limited_by_memory ? "memory" : "mult.");
+        if (t->share > 0) printf("  %.0f%% %s", 100 * t->share, t->limited_by_memory ? "memory" : "arith.");
         puts("");
     }
     print_limits(b);
@@ -254,7 +257,8 @@ static int prepare(struct bench *b, const socle_model *model)
                           (unsigned long long)n, b->info.n_context);
     options.n_context = (uint32_t)n;
     b->n_batch = options.n_batch ? options.n_batch : 256;
-    if (!o->no_limits && socle_measure(options.n_threads, options.cpu, &b->limits, &err) != SOCLE_OK) return cli_fail(&err);
+    if (!o->no_limits && socle_measure(options.n_threads, options.cpu, &b->limits, &err) != SOCLE_OK)
+        return cli_fail(&err);
     if (socle_session_create(model, &options, &b->session, &err) != SOCLE_OK) return cli_fail(&err);
     b->tokens = malloc(n * sizeof *b->tokens);
     if (!b->tokens) return SOCLE_NO_MEMORY;
@@ -309,7 +313,8 @@ static int run(const struct cli_command *command, int argc, char **argv)
     if (code >= 0) return code;
     code = cli_read_cache(o.cache, &o.session);
     if (code >= 0) return code;
-    if (o.n_runs < 1 || o.n_runs > RUNS_MAX) return cli_misuse("--runs: expected 1 to %d, found %u", RUNS_MAX, o.n_runs);
+    if (o.n_runs < 1 || o.n_runs > RUNS_MAX)
+        return cli_misuse("--runs: expected 1 to %d, found %u", RUNS_MAX, o.n_runs);
     if (!o.n_prompt && !o.n_generate) return cli_misuse("-p 0 and -n 0 leave nothing to measure");
     return bench(&o);
 }
@@ -320,7 +325,7 @@ const struct cli_command cli_bench = {
     .usage = "[-m FILE] [options]",
     .examples = "  socle bench                          # the bundled model\n"
                 "  socle bench -m model.gguf -p 128 -n 32 -r 3\n"
-                "  socle bench -m model.gguf -d 4k      # generation with 4096 positions behind it\n"
+                "  socle bench -m model.gguf -d 4k      # with 4096 positions behind it\n"
                 "  socle bench -m model.gguf -t 1 --cpu v3 --json\n",
     .run = run,
 };

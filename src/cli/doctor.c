@@ -35,9 +35,14 @@ static const struct model_size {
     const char *name, *example;
     double n_total, n_active;
 } sizes[] = {
-    { "1B", "Llama 3.2 1B", 1.24, 1.24 },     { "3B", "Llama 3.2 3B", 3.21, 3.21 },  { "8B", "Qwen 3 8B", 8.19, 8.19 },
-    { "14B", "Qwen 3 14B", 14.8, 14.8 },      { "30B-A3B", "Qwen 3 30B", 30.5, 3.3 }, { "32B", "Qwen 3 32B", 32.8, 32.8 },
-    { "70B", "Llama 3.3 70B", 70.6, 70.6 },   { "671B-A37B", "DeepSeek-V3", 671.0, 37.0 },
+    { "1B", "Llama 3.2 1B", 1.24, 1.24 },
+    { "3B", "Llama 3.2 3B", 3.21, 3.21 },
+    { "8B", "Qwen 3 8B", 8.19, 8.19 },
+    { "14B", "Qwen 3 14B", 14.8, 14.8 },
+    { "30B-A3B", "Qwen 3 30B", 30.5, 3.3 },
+    { "32B", "Qwen 3 32B", 32.8, 32.8 },
+    { "70B", "Llama 3.3 70B", 70.6, 70.6 },
+    { "671B-A37B", "DeepSeek-V3", 671.0, 37.0 },
 };
 static const struct {
     const char *name;
@@ -165,7 +170,8 @@ static void check_huge_pages(struct doctor *d)
     char mode[64];
     if (!read_line("/sys/kernel/mm/transparent_hugepage/enabled", mode, sizeof mode)) return;
     if (strstr(mode, "[never]"))
-        add_check(d, NOTE, "huge pages", "off: 'madvise' in /sys/kernel/mm/transparent_hugepage/enabled helps a little");
+        add_check(d, NOTE, "huge pages",
+                  "off: 'madvise' in /sys/kernel/mm/transparent_hugepage/enabled helps a little");
     else add_check(d, FINE, "huge pages", "%s", strstr(mode, "[always]") ? "always" : "on request");
 }
 
@@ -175,8 +181,8 @@ static void check_nodes(struct doctor *d)
     if (read_line("/sys/devices/system/node/online", nodes, sizeof nodes) && strpbrk(nodes, "-,"))
         add_check(d, NOTE, "nodes", "several memory nodes (%.30s): numactl --interleave=all often helps", nodes);
     if (read_line("/proc/loadavg", load, sizeof load) && strtod(load, NULL) > 0.5 * d->n_processors)
-        add_check(d, NOTE, "load", "%.1f of %u processors are busy: what was measured here is too low", strtod(load, NULL),
-                  d->n_processors);
+        add_check(d, NOTE, "load", "%.1f of %u processors are busy: what was measured here is too low",
+                  strtod(load, NULL), d->n_processors);
 }
 
 static int examine(struct doctor *d)
@@ -283,10 +289,12 @@ static void print_machine(const struct doctor *d)
                level.description, level.supported ? "" : " - not on this processor", used ? "  <- in use" : "");
     }
     begin_line("memory");
-    printf("%s, of which %s are available\n", cli_bytes(d->memory_total, total), cli_bytes(d->memory_available, available));
+    printf("%s, of which %s are available\n", cli_bytes(d->memory_total, total),
+           cli_bytes(d->memory_available, available));
     if (d->limits.read_bytes_per_second <= 0) return;
     begin_line("measured");
-    printf("reads memory at %s%.1f GB/s%s\n", cli_bold(stdout), d->limits.read_bytes_per_second / 1e9, cli_reset(stdout));
+    printf("reads memory at %s%.1f GB/s%s\n", cli_bold(stdout), d->limits.read_bytes_per_second / 1e9,
+           cli_reset(stdout));
     begin_line("");
     printf("multiplies and adds %s%.1f G/s%s in int8, %s%.1f G/s%s in f32\n", cli_bold(stdout),
            d->limits.int8_macs_per_second / 1e9, cli_reset(stdout), cli_bold(stdout),
@@ -297,26 +305,27 @@ static void print_fits(const struct doctor *d)
 {
     bool measured = d->limits.read_bytes_per_second > 0;
     heading("Models");
-    printf("  %s%-11s %-14s", cli_dim(stdout), "size", "for example");
-    for (size_t f = 0; f < N_FORMATS; f++) printf(" | %-4s %9s %9s", formats[f].name, "fits", measured ? "tokens/s" : "");
+    printf("  %s%-10s %-13s", cli_dim(stdout), "size", "for example");
+    for (size_t f = 0; f < N_FORMATS; f++)
+        printf(" | %-7s %5s%s", formats[f].name, "fits", measured ? " tokens/s" : "");
     printf("%s\n", cli_reset(stdout));
     for (size_t i = 0; i < N_SIZES; i++) {
-        printf("  %-11s %-14s", sizes[i].name, sizes[i].example);
+        printf("  %-10s %-13s", sizes[i].name, sizes[i].example);
         for (size_t f = 0; f < N_FORMATS; f++) {
             struct fit fit = fit_of(d, &sizes[i], formats[f].bits);
             char speed[16] = "";
             bool fits = strcmp(fit.answer, "no") != 0;
             if (fits && measured)
                 snprintf(speed, sizeof speed, fit.tokens_per_second < 10 ? "< %.1f" : "< %.0f", fit.tokens_per_second);
-            printf(" | %4.*f GB %s%6s%s %9s", fit.n_bytes < 9.95e9 ? 1 : 0, fit.n_bytes / 1e9,
-                   fits ? cli_green(stdout) : cli_dim(stdout), fit.answer, cli_reset(stdout), speed);
+            printf(" | %4.*f GB %s%5s%s%*s", fit.n_bytes < 9.95e9 ? 1 : 0, fit.n_bytes / 1e9,
+                   fits ? cli_green(stdout) : cli_dim(stdout), fit.answer, cli_reset(stdout), measured ? 9 : 0, speed);
         }
         puts("");
     }
     printf("%s  'tight': more than is available now, but not more than the machine has.\n", cli_dim(stdout));
     if (measured)
-        printf("  tokens/s is an upper bound, not a promise: each token reads all active weights\n"
-               "  once, at the speed measured. 'socle bench -m FILE' tells how near a model comes.\n");
+        printf("  tokens/s is an upper bound, not a promise: each token reads all active\n"
+               "  weights once, at the speed measured. 'socle bench' tells how near one comes.\n");
     printf("%s", cli_reset(stdout));
 }
 
@@ -328,8 +337,7 @@ static void print_checks(const struct doctor *d)
         const struct check *check = &d->checks[i];
         printf("  %s%-4s%s  %-10s  ", check->level == FINE ? cli_green(stdout) : cli_bold(stdout), levels[check->level],
                cli_reset(stdout), check->name);
-        cli_put_text(stdout, check->text, strlen(check->text), 0);
-        puts("");
+        cli_put_wrapped(stdout, check->text, 20);
     }
 }
 

@@ -74,7 +74,8 @@ static void show_formats(const json_t *document)
 
 static void show_text_side(const json_t *document)
 {
-    const json_t *kind = metadata_of(document, "tokenizer.ggml.model"), *pre = metadata_of(document, "tokenizer.ggml.pre");
+    const json_t *kind = metadata_of(document, "tokenizer.ggml.model");
+    const json_t *pre = metadata_of(document, "tokenizer.ggml.pre");
     const json_t *tokens = json_object_get(json_object_get(document, "metadata"), "tokenizer.ggml.tokens");
     begin_line("vocabulary");
     if (tokens) printf("%" PRIu64 " tokens, tokenizer ", number_of(tokens, "n"));
@@ -102,7 +103,8 @@ static void show_shape(const json_t *model)
            number_of(h, "n_ff"));
     if (number_of(h, "n_expert")) {
         begin_line("experts");
-        printf("%" PRIu64 ", of which a token uses %" PRIu64 "\n", number_of(h, "n_expert"), number_of(h, "n_expert_used"));
+        printf("%" PRIu64 ", of which a token uses %" PRIu64 "\n", number_of(h, "n_expert"),
+               number_of(h, "n_expert_used"));
     }
     begin_line("context");
     printf("%" PRIu64 " positions\n", number_of(h, "n_context"));
@@ -111,16 +113,20 @@ static void show_shape(const json_t *model)
 static void show_need(const json_t *document)
 {
     const json_t *program = json_object_get(document, "program"), *memory = json_object_get(document, "memory");
-    const json_t *per_token = json_object_get(program, "per_token"), *per_logits = json_object_get(program, "per_logits");
+    const json_t *per_token = json_object_get(program, "per_token");
+    const json_t *per_logits = json_object_get(program, "per_logits");
     uint64_t macs = number_of(per_token, "int8_macs") + number_of(per_token, "f32_macs") +
                     number_of(per_logits, "int8_macs") + number_of(per_logits, "f32_macs");
-    uint64_t weights = number_of(memory, "weights"), cache = number_of(memory, "cache_f16"), work = number_of(memory, "work");
+    uint64_t weights = number_of(memory, "weights"), cache = number_of(memory, "cache_f16");
+    uint64_t work = number_of(memory, "work");
     char all[16], a[16], b[16], c[16], read[16];
     begin_line("program");
-    printf("%" PRIu64 " operations; a token reads %s of weights, multiplies ", number_of(program, "n_ops"),
+    printf("%" PRIu64 " operations, which for each token read %s of weights\n", number_of(program, "n_ops"),
            cli_bytes(number_of(per_token, "weight_bytes") + number_of(per_logits, "weight_bytes"), read));
+    begin_line("");
+    printf("and do ");
     put_count(macs);
-    puts("");
+    puts(" multiply-adds with them");
     begin_line("memory");
     printf("%s%s%s with %" PRIu64 " positions\n", cli_bold(stdout), cli_bytes(weights + cache + work, all),
            cli_reset(stdout), number_of(memory, "n_context"));
@@ -151,50 +157,63 @@ static void show_summary(const json_t *document)
         puts("");
     }
     begin_line("parameters");
-    put_count(number_of(document, "n_parameters"));
-    printf(" in %zu tensors\n", json_array_size(json_object_get(document, "tensors")));
+    size_t n_tensors = json_array_size(json_object_get(document, "tensors"));
+    if (n_tensors) {
+        put_count(number_of(document, "n_parameters"));
+        printf(" in %zu tensors\n", n_tensors);
+    } else {
+        puts("none");
+    }
     show_formats(document);
     show_text_side(document);
     if (model) {
         show_need(document);
     } else {
         begin_line("no program");
-        put_string(text_of(document, "reason"), 0);
-        puts("");
+        cli_put_wrapped(stdout, text_of(document, "reason"), 15);
     }
 }
 
 // ---- metadata, tensors, program
 
-static void show_scalar(const json_t *value, size_t max_columns)
+// Returns the columns that the value took.
+static size_t show_scalar(const json_t *value, size_t max_columns)
 {
-    if (json_is_string(value)) cli_put_text(stdout, json_string_value(value), json_string_length(value), max_columns);
-    else if (json_is_boolean(value)) printf("%s", json_is_true(value) ? "true" : "false");
-    else if (json_is_integer(value)) printf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
-    else if (json_is_real(value)) printf("%.9g", json_real_value(value));
-    else printf("not a finite number");
+    if (json_is_string(value))
+        return cli_put_text(stdout, json_string_value(value), json_string_length(value), max_columns);
+    if (json_is_boolean(value)) return (size_t)printf("%s", json_is_true(value) ? "true" : "false");
+    if (json_is_integer(value)) return (size_t)printf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    if (json_is_real(value)) return (size_t)printf("%.9g", json_real_value(value));
+    return (size_t)printf("not a finite number");
+}
+
+static void show_array(const json_t *entry)
+{
+    enum { COLUMNS = 12 };
+    const json_t *value = json_object_get(entry, "value");
+    printf("%s%" PRIu64 " x %s%s ", cli_dim(stdout), number_of(entry, "n"), text_of(entry, "type"), cli_reset(stdout));
+    size_t i = 0;
+    for (size_t columns = 0; i < json_array_size(value) && columns < COLUMNS; i++) {
+        columns += (size_t)printf("%s", i ? ", " : "");
+        columns += show_scalar(json_array_get(value, i), 8);
+    }
+    printf("%s\n", i < number_of(entry, "n") ? ", ..." : "");
 }
 
 static void show_metadata(const json_t *document)
 {
-    enum { SHOWN = 4 };
+    enum { KEY_COLUMNS = 38, VALUE_COLUMNS = 38 };
     const char *key;
     json_t *entry;
     heading("Metadata");
     json_object_foreach(json_object_get(document, "metadata"), key, entry) {
-        const json_t *value = json_object_get(entry, "value");
         printf("  ");
         size_t columns = cli_put_text(stdout, key, strlen(key), 60);
-        printf("%*s  ", columns < 36 ? (int)(36 - columns) : 0, "");
-        if (json_is_array(value)) {
-            printf("%s%" PRIu64 " x %s%s ", cli_dim(stdout), number_of(entry, "n"), text_of(entry, "type"), cli_reset(stdout));
-            for (size_t i = 0; i < SHOWN && i < json_array_size(value); i++) {
-                printf("%s", i ? ", " : "");
-                show_scalar(json_array_get(value, i), 10);
-            }
-            printf("%s\n", number_of(entry, "n") > SHOWN ? ", ..." : "");
+        printf("%*s  ", columns < KEY_COLUMNS ? (int)(KEY_COLUMNS - columns) : 0, "");
+        if (json_is_array(json_object_get(entry, "value"))) {
+            show_array(entry);
         } else {
-            show_scalar(value, 40);
+            show_scalar(json_object_get(entry, "value"), VALUE_COLUMNS);
             puts("");
         }
     }
@@ -269,7 +288,8 @@ static int run(const struct cli_command *command, int argc, char **argv)
     const struct cli_option options[] = {
         { "tensors", 0, CLI_FLAG, &o.tensors, NULL, "list the tensors instead of the summary" },
         { "program", 0, CLI_FLAG, &o.program, NULL, "list the operations that compute its logits" },
-        { "context", 'c', CLI_U32, &o.n_context, "N", "positions to plan memory for (default: the model's, at most 8k)" },
+        { "context", 'c', CLI_U32, &o.n_context, "N", "positions to plan memory for (default: the model's, at most "
+                                                      "8k)" },
         { "json", 0, CLI_FLAG, &o.json, NULL, "everything, as one JSON document" },
         { NULL, 0, CLI_FLAG, NULL, NULL, NULL },
     };

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/output.h"
+
 enum { WORD_MAX = 40 };
 
 static size_t min3(size_t a, size_t b, size_t c)
@@ -37,7 +39,8 @@ const char *cli_suggest(const char *word, const char *const *candidates, size_t 
     const char *best = NULL;
     size_t best_distance = strlen(word) / 2 < 3 ? strlen(word) / 2 + 1 : 4;
     for (size_t i = 0; i < n; i++) {
-        size_t d = strncmp(word, candidates[i], strlen(word)) == 0 && strlen(word) >= 2 ? 0 : distance(word, candidates[i]);
+        bool begins = strlen(word) >= 2 && strncmp(word, candidates[i], strlen(word)) == 0;
+        size_t d = begins ? 0 : distance(word, candidates[i]);
         if (d >= best_distance) continue;
         best_distance = d;
         best = candidates[i];
@@ -45,30 +48,24 @@ const char *cli_suggest(const char *word, const char *const *candidates, size_t 
     return best;
 }
 
-enum { HELP_COLUMN = 27, HELP_WIDTH = 79 - HELP_COLUMN };
+enum { HELP_COLUMN = 27 };
 
-// Help texts are wrapped at 79 columns, and start on a line of their own where the left side is long.
+// The help starts on a line of its own where the left side is long.
 static void print_option(const struct cli_option *option)
 {
     char left[64];
     int n = option->letter ? snprintf(left, sizeof left, "  -%c, --%s", option->letter, option->name)
                            : snprintf(left, sizeof left, "      --%s", option->name);
     if (option->argument) n += snprintf(left + n, sizeof left - (size_t)n, " %s", option->argument);
-    printf("%s%*s", left, n < HELP_COLUMN - 1 ? HELP_COLUMN - n : 0, "");
+    printf("%s", left);
     if (n >= HELP_COLUMN - 1) printf("\n%*s", HELP_COLUMN, "");
-    const char *text = option->help;
-    while (strlen(text) > HELP_WIDTH) {
-        int cut = HELP_WIDTH;
-        while (cut > 1 && text[cut] != ' ') cut--;
-        printf("%.*s\n%*s", cut, text, HELP_COLUMN, "");
-        text += cut + 1;
-    }
-    printf("%s\n", text);
+    else printf("%*s", HELP_COLUMN - n, "");
+    cli_put_wrapped(stdout, option->help, HELP_COLUMN);
 }
 
 static void print_help(const struct cli_command *command, const struct cli_option *options)
 {
-    printf("%s\n\nUsage: socle %s %s\n", command->summary, command->name, command->usage);
+    printf("socle %s: %s\n\nUsage: socle %s %s\n", command->name, command->summary, command->name, command->usage);
     printf("\n%sOptions%s\n", cli_bold(stdout), cli_reset(stdout));
     for (; options->name; options++) {
         if (options->help) print_option(options);
@@ -147,6 +144,11 @@ static int fail_unknown(const struct cli_command *command, const struct cli_opti
     return cli_misuse("no option is called '%s'; 'socle %s --help' lists them", word, command->name);
 }
 
+static const char *expected(enum cli_kind kind)
+{
+    return kind == CLI_F32 ? "a number" : kind == CLI_TEXTS ? "fewer of these" : "a whole number";
+}
+
 int cli_parse(const struct cli_command *command, const struct cli_option *options, int argc, char **argv,
               const char **operands, size_t max_operands, size_t *n_operands)
 {
@@ -155,7 +157,8 @@ int cli_parse(const struct cli_command *command, const struct cli_option *option
     for (int i = 1; i < argc; i++) {
         const char *word = argv[i], *value = NULL;
         if (only_operands || word[0] != '-' || word[1] == '\0') {
-            if (n == max_operands) return cli_misuse("unexpected '%s'; 'socle %s --help' explains", word, command->name);
+            if (n == max_operands)
+                return cli_misuse("unexpected '%s'; 'socle %s --help' explains", word, command->name);
             operands[n++] = word;
             continue;
         }
@@ -179,11 +182,10 @@ int cli_parse(const struct cli_command *command, const struct cli_option *option
         if (!option) return fail_unknown(command, options, word);
         if (option->kind == CLI_FLAG && value) return cli_misuse("--%s takes no value", option->name);
         if (option->kind != CLI_FLAG && !value && i + 1 < argc) value = argv[++i];
-        if (option->kind != CLI_FLAG && !value) return cli_misuse("--%s needs a value: %s", option->name, option->argument);
+        if (option->kind != CLI_FLAG && !value)
+            return cli_misuse("--%s needs a value: %s", option->name, option->argument);
         if (!assign(option, value))
-            return cli_misuse("--%s: expected %s, found '%s'", option->name,
-                              option->kind == CLI_F32 ? "a number" : option->kind == CLI_TEXTS ? "fewer of these"
-                                                                                                : "a whole number", value);
+            return cli_misuse("--%s: expected %s, found '%s'", option->name, expected(option->kind), value);
     }
     if (n_operands) *n_operands = n;
     return -1;

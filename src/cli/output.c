@@ -64,6 +64,21 @@ size_t cli_put_text(FILE *out, const char *text, size_t n_bytes, size_t max_colu
     return columns;
 }
 
+void cli_put_wrapped(FILE *out, const char *text, size_t column)
+{
+    size_t width = column < 60 ? 79 - column : 20;
+    while (strlen(text) > width) {
+        size_t cut = width;
+        while (cut > 0 && text[cut] != ' ') cut--;
+        if (cut == 0) cut = width + strcspn(text + width, " "); // a word longer than the line
+        cli_put_text(out, text, cut, 0);
+        text += cut + (text[cut] == ' ');
+        if (*text) fprintf(out, "\n%*s", (int)column, "");
+    }
+    cli_put_text(out, text, strlen(text), 0);
+    fputc('\n', out);
+}
+
 // ---- standard output
 
 int cli_fail_io(const char *name, const char *doing)

@@ -10,6 +10,9 @@
 // max_columns characters (0: never) with "...". Returns how many columns it took.
 size_t cli_put_text(FILE *out, const char *text, size_t n_bytes, size_t max_columns);
 
+// Goes on writing text at `column`, wrapped at 79 columns with later lines indented to there. Harmless like the above.
+void cli_put_wrapped(FILE *out, const char *text, size_t column);
+
 // Prints a document indented, with a line feed, and frees it. Returns the exit code; NULL is out of memory.
 int cli_print_json(json_t *document);
 

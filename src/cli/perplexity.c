@@ -5,12 +5,12 @@
 //
 //   without --stride   windows follow each other, and the second half of each is scored, as llama.cpp does it, so that
 //                      figures compare: the token at position p is scored for n_context / 2 < p < n_context
-//   with --stride S    a window begins every S tokens, and its last S tokens are scored: each token once, with at least
-//                      n_context - S tokens before it
+//   with --stride S    a window begins every S tokens, and its last S tokens are scored: each token once, with at
+//                      least n_context - S tokens before it
 //
-// Where the model wants a beginning token, it replaces each window's first token. Perplexity is exp(mean NLL); its error
-// is the standard error of the mean, carried through exp: ppl * s / sqrt(n). Bits a byte takes the text's average of
-// bytes a token. Everything past the logits is in double: the soft-max is shifted by its maximum, the sum over tokens
+// Where the model wants a beginning token, it replaces each window's first token. Perplexity is exp(mean NLL); its
+// error is the standard error of the mean, carried through exp: ppl * s / sqrt(n). Bits a byte takes the text's average
+// of bytes a token. Everything past the logits is in double: the soft-max is shifted by its maximum, the sum over tokens
 // is compensated (Neumaier), the variance is Welford's.
 #include <math.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@
 
 #include "cli/output.h"
 
-enum { CONTEXT = 512, CONTEXT_MIN = 4, BATCH = 256 };
+enum { CONTEXT = 512, CONTEXT_MIN = 4, BATCH = 64 };
 
 struct perplexity_options {
     const char *model, *file, *cache;
@@ -146,8 +146,8 @@ static int print_result(const struct scoring *s)
     printf("%sperplexity %.4f +- %.4f%s\n", cli_bold(stdout), ppl, ppl * error, cli_reset(stdout));
     printf("%.4f nats a token (+- %.4f), %.4f bits a byte\n", nll, error,
            nll / log(2.0) * (double)s->n_tokens / (double)s->n_bytes);
-    printf("%s%zu of %zu tokens scored, in %zu window%s of %zu; %.1f s, %.0f tokens/s%s\n", cli_dim(stdout), s->n_scored,
-           s->n_tokens, s->n_windows, s->n_windows == 1 ? "" : "s", s->n_context, s->seconds,
+    printf("%s%zu of %zu tokens scored, in %zu window%s of %zu; %.1f s, %.0f tokens/s%s\n", cli_dim(stdout),
+           s->n_scored, s->n_tokens, s->n_windows, s->n_windows == 1 ? "" : "s", s->n_context, s->seconds,
            (double)s->n_to_evaluate / s->seconds, cli_reset(stdout));
     return SOCLE_OK;
 }

@@ -62,7 +62,7 @@ static size_t next_mark(const struct cli_reasoning *r, int *which, bool *whole)
     *which = -1;
     for (size_t i = 0; i < SC_COUNT(marks); i++) {
         const char *mark = r->open >= 0 ? marks[r->open].close : marks[i].open;
-        bool is_whole;
+        bool is_whole = false;
         size_t at = find(r, mark, &is_whole);
         if (at < first) {
             first = at;

@@ -76,7 +76,7 @@ static int run(const struct cli_command *command, int argc, char **argv)
 
 const struct cli_command cli_template = {
     .name = "template",
-    .summary = "render a chat template: JSON inputs to the text a model would see",
+    .summary = "render a chat template: the text that a model would see",
     .usage = "[--template FILE | -m FILE] [INPUTS] <inputs.json",
     .examples = "  echo '{\"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}],\n"
                 "         \"add_generation_prompt\": true}' | socle template -m model.gguf\n"

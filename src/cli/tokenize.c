@@ -184,7 +184,8 @@ static int run(const struct cli_command *command, int argc, char **argv)
 {
     struct tokenize_options o = { 0 };
     const struct cli_option options[] = {
-        { "model", 'm', CLI_TEXT, &o.model, "FILE", "the model or vocabulary, a GGUF file (default: the bundled model)" },
+        { "model", 'm', CLI_TEXT, &o.model, "FILE", "the model or vocabulary, a GGUF file (default: the "
+                                                  "bundled model)" },
         { "jsonl", 0, CLI_FLAG, &o.jsonl, NULL, "rows {\"text\": ...} in, rows {\"ids\": [...]} out" },
         { "special", 0, CLI_FLAG, &o.special, NULL, "add the beginning and end tokens that the model wants (with "
                                                     "--decode: show special tokens)" },

@@ -210,9 +210,14 @@ socle_status sc_sampling_check(const socle_sampling *how, uint32_t n_vocab, socl
         if (!(ranges[i].value >= ranges[i].min && ranges[i].value <= ranges[i].max))
             return sc_fail(err, SOCLE_BAD_ARGUMENT, "%s: expected %g to %g, found %g", ranges[i].name,
                            (double)ranges[i].min, (double)ranges[i].max, (double)ranges[i].value);
-    for (size_t i = 0; i < how->n_bias; i++)
-        if (how->bias[i].token < 0 || (uint32_t)how->bias[i].token >= n_vocab || how->bias[i].bias != how->bias[i].bias)
-            return sc_fail(err, SOCLE_BAD_ARGUMENT, "logit bias of token %d: the vocabulary has %u", how->bias[i].token,
-                           n_vocab);
+    for (size_t i = 0; i < how->n_bias; i++) {
+        const socle_logit_bias *bias = &how->bias[i];
+        if (bias->token < 0 || (uint32_t)bias->token >= n_vocab)
+            return sc_fail(err, SOCLE_BAD_ARGUMENT, "logit bias of token %d: the vocabulary has %u", bias->token, n_vocab);
+        // -infinity bans a token; infinity would make every probability a NaN.
+        if (!(bias->bias <= 1e6f))
+            return sc_fail(err, SOCLE_BAD_ARGUMENT, "logit bias of token %d: expected at most 1e+06, found %g", bias->token,
+                           (double)bias->bias);
+    }
     return SOCLE_OK;
 }

@@ -1,16 +1,23 @@
 #include "engine/stop.h"
 
+#include <stdint.h>
 #include <string.h>
 
 void sc_stop_filter_free(struct sc_stop_filter *filter) { sc_buffer_free(&filter->held); }
 
-// The earliest stop string in held text; SIZE_MAX when there is none.
+// Where the stop string that is complete first begins in held text (of those that end together, the one that begins
+// first); SIZE_MAX when there is none. So it does not matter in which pieces the text came.
 static size_t find_first(const struct sc_stop_filter *f)
 {
-    size_t first = (size_t)-1;
+    size_t first = SIZE_MAX, first_end = SIZE_MAX;
     for (size_t i = 0; i < f->n_strings; i++) {
-        const char *found = memmem(f->held.data, f->held.n_bytes, f->strings[i], strlen(f->strings[i]));
-        if (found && (size_t)(found - f->held.data) < first) first = (size_t)(found - f->held.data);
+        size_t n = strlen(f->strings[i]);
+        const char *found = memmem(f->held.data, f->held.n_bytes, f->strings[i], n);
+        if (!found) continue;
+        size_t begin = (size_t)(found - f->held.data);
+        if (begin + n > first_end || (begin + n == first_end && begin > first)) continue;
+        first = begin;
+        first_end = begin + n;
     }
     return first;
 }
@@ -34,8 +41,8 @@ bool sc_stop_filter_push(struct sc_stop_filter *f, const char *text, size_t n_by
     *n_ready = 0;
     if (f->held.n_bytes == 0) return false;
     size_t first = find_first(f);
-    *n_ready = first != (size_t)-1 ? first : f->held.n_bytes - undecided(f);
-    return first != (size_t)-1;
+    *n_ready = first != SIZE_MAX ? first : f->held.n_bytes - undecided(f);
+    return first != SIZE_MAX;
 }
 
 void sc_stop_filter_drop(struct sc_stop_filter *f, size_t n_bytes)

@@ -31,12 +31,14 @@ static int compare_texts(struct sc_text a, struct sc_text b)
 
 static int compare_values(const void *a, const void *b)
 {
-    return compare_texts((*(const struct sc_gguf_value *const *)a)->key, (*(const struct sc_gguf_value *const *)b)->key);
+    const struct sc_gguf_value *const *x = a, *const *y = b;
+    return compare_texts((*x)->key, (*y)->key);
 }
 
 static int compare_tensors(const void *a, const void *b)
 {
-    return compare_texts((*(const struct sc_tensor *const *)a)->name, (*(const struct sc_tensor *const *)b)->name);
+    const struct sc_tensor *const *x = a, *const *y = b;
+    return compare_texts((*x)->name, (*y)->name);
 }
 
 // Sorts the look-up tables and refuses duplicates.
@@ -106,10 +108,12 @@ static socle_status fail_shard(const char *path, const char *key, uint64_t expec
 static socle_status open_other_shards(struct sc_gguf *gguf, uint32_t count, uint64_t n_tensors, socle_error *err)
 {
     char suffix[32];
-    size_t n_path = strlen(gguf->path), n_suffix = (size_t)snprintf(suffix, sizeof suffix, "-00001-of-%05u.gguf", count);
+    size_t n_path = strlen(gguf->path);
+    size_t n_suffix = (size_t)snprintf(suffix, sizeof suffix, "-00001-of-%05u.gguf", count);
     if (n_path < n_suffix || strcmp(gguf->path + n_path - n_suffix, suffix) != 0)
-        return sc_fail(err, SOCLE_BAD_FILE, "%s: is one of %u shards; expected a name that ends in '%s' (open the first)",
-                       gguf->path, count, suffix);
+        return sc_fail(err, SOCLE_BAD_FILE,
+                       "%s: is one of %u shards; expected a name that ends in '%s' (open the first)", gguf->path,
+                       count, suffix);
     char *path = sc_arena_alloc(&gguf->arena, n_path + 16);
     if (!path) return sc_fail_memory(err, n_path + 16, "a path");
     for (uint32_t s = 1; s < count; s++) {
@@ -157,8 +161,9 @@ static socle_status open_shards(struct sc_gguf *gguf, socle_error *err)
     }
     for (uint32_t s = 0; s < gguf->n_shards; s++) n_tensors += gguf->shards[s].n_tensors;
     if (count > 1 && n_expected != UINT64_MAX && n_tensors != n_expected)
-        return sc_fail(err, SOCLE_BAD_FILE, "%s: key 'split.tensors.count': expected %llu tensors in all shards, found %llu",
-                       gguf->path, (unsigned long long)n_expected, (unsigned long long)n_tensors);
+        return sc_fail(err, SOCLE_BAD_FILE,
+                       "%s: key 'split.tensors.count': expected %llu tensors in all shards, found %llu", gguf->path,
+                       (unsigned long long)n_expected, (unsigned long long)n_tensors);
     return SOCLE_OK;
 }
 

@@ -43,8 +43,9 @@ static uint64_t remaining(const struct cursor *c) { return c->file->n_bytes - c-
 static socle_status take(struct cursor *c, uint64_t n_bytes, const char *what, const uint8_t **out)
 {
     if (n_bytes > remaining(c))
-        return FAIL(c, "%s: truncated at offset %llu%s%.*s%s: expected %llu bytes of %s, found %llu", c->file->path,
-                    (unsigned long long)c->at, WITHIN(c), (unsigned long long)n_bytes, what, (unsigned long long)remaining(c));
+        return FAIL(c, "%s: truncated at offset %llu%s%.*s%s: expected %llu bytes of %s, found %llu",
+                    c->file->path, (unsigned long long)c->at, WITHIN(c), (unsigned long long)n_bytes, what,
+                    (unsigned long long)remaining(c));
     *out = c->file->data + c->at;
     c->at += n_bytes;
     return SOCLE_OK;

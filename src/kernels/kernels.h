@@ -22,6 +22,7 @@ enum {
     SC_TREE_LEVELS_MAX = 32, // 2^32 segments
     SC_EXPERTS_MAX = 1024,
     SC_HEAD_DIM_MAX = 1024,  // of keys and values
+    SC_PEAK_MACS = 8192,     // multiply-adds in one repetition of the two peak loops
 };
 
 // One row of k activations as integers: x[i] ~ q[i] * d[i / 256], |q| <= 127.
@@ -128,6 +129,11 @@ struct sc_kernels {
     void (*route)(const struct sc_route *args);
     // y = w[0] * x[0], then y = fma(w[e], x[e], y) in order: the experts' answers of one token.
     void (*expert_sum)(const float *x, size_t stride, const float *weights, size_t n_used, float *y, size_t n);
+
+    // For measuring only (peak.c): n repetitions of SC_PEAK_MACS multiply-adds on data in the first-level cache, int8
+    // products summed in int32 and fused multiply-adds of f32. What they return says only that they ran.
+    int64_t (*peak_int8)(size_t n);
+    float (*peak_f32)(size_t n);
 };
 
 // The best level that this machine supports, or the one called `name` (NULL: SOCLE_CPU, then the best).

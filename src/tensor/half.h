@@ -30,13 +30,15 @@ static inline uint32_t sc_bits_of_f32(float value)
 static inline float sc_half_to_f32(uint16_t half)
 {
     uint32_t sign = (uint32_t)(half & 0x8000u) << 16;
-    uint32_t magnitude = half & 0x7fffu;
-    uint32_t normal = (magnitude << 13) + ((127u - 15u) << 23);
-    uint32_t special = (magnitude << 13) | 0x7f800000u;
-    // A subnormal is a whole number of 2^-24: both steps are exact.
-    uint32_t subnormal = sc_bits_of_f32((float)(int32_t)magnitude * 0x1p-24f);
-    uint32_t bits = magnitude >= 0x7c00u ? special : normal;
-    bits = magnitude < 0x0400u ? subnormal : bits;
+    uint32_t magnitude = (uint32_t)(half & 0x7fffu) << 13;
+    uint32_t normal = magnitude + ((127u - 15u) << 23);
+    uint32_t special = magnitude | 0x7f800000u;
+    // A subnormal's bits under the exponent of 2^-14, less 2^-14: exact, and no f32 subnormal on the way.
+    uint32_t subnormal = sc_bits_of_f32(sc_f32_of_bits(magnitude + (113u << 23)) - 0x1p-14f);
+    // Masks rather than choices: compilers turn those into branches, and then do not vectorise.
+    uint32_t is_subnormal = 0u - (uint32_t)(magnitude < 0x00800000u);
+    uint32_t is_special = 0u - (uint32_t)(magnitude >= 0x0f800000u);
+    uint32_t bits = (normal & ~is_subnormal & ~is_special) | (subnormal & is_subnormal) | (special & is_special);
     return sc_f32_of_bits(sign | bits);
 }
 

@@ -12,19 +12,26 @@
 
 enum { BLOCKS_MAX = SC_SEGMENT / 32 };
 
-static int32_t dot(const int8_t *a, const int8_t *b, size_t n)
+// Exact products of a group. The sizes there are get loops of known length, which compilers vectorise whole.
+static inline int32_t dot(const int8_t *a, const int8_t *b, size_t n)
 {
     int32_t sum = 0;
-    for (size_t i = 0; i < n; i += 16)
-        for (size_t j = 0; j < 16; j++) sum += (int16_t)a[i + j] * (int16_t)b[i + j];
+    for (size_t i = 0; i < n; i++) sum += (int16_t)a[i] * (int16_t)b[i];
     return sum;
+}
+
+static int32_t group_products(const int8_t *q, const int8_t *x, size_t group)
+{
+    if (group == 32) return dot(q, x, 32);
+    if (group == 16) return dot(q, x, 16);
+    return dot(q, x, SC_SEGMENT); // one group is the whole block
 }
 
 static int32_t block_products(const struct sc_block *block, const int8_t *x, size_t size, size_t group)
 {
-    if (group == size) return block->scale[0] * dot(block->q, x, size);
     int32_t sum = 0;
-    for (size_t g = 0, i = 0; i < size; g++, i += group) sum += block->scale[g] * dot(block->q + i, x + i, group);
+    for (size_t g = 0, i = 0; i < size; g++, i += group)
+        sum += block->scale[g] * group_products(block->q + i, x + i, group);
     return sum;
 }
 

@@ -25,5 +25,7 @@ void SC_REF(scale)(const float *x, float factor, float *y, size_t n);
 void SC_REF(softcap)(const float *x, float cap, float *y, size_t n);
 void SC_REF(route)(const struct sc_route *args);
 void SC_REF(expert_sum)(const float *x, size_t stride, const float *weights, size_t n_used, float *y, size_t n);
+int64_t SC_REF(peak_int8)(size_t n);
+float SC_REF(peak_f32)(size_t n);
 
 #endif

@@ -46,4 +46,6 @@ const struct sc_kernels SC_REF(kernels) = {
     .softcap = SC_REF(softcap),
     .route = SC_REF(route),
     .expert_sum = SC_REF(expert_sum),
+    .peak_int8 = SC_REF(peak_int8),
+    .peak_f32 = SC_REF(peak_f32),
 };

@@ -1,0 +1,330 @@
+#!/bin/bash
+# End-to-end tests of the socle program: what a person or a script sees.
+#
+# usage: tests/test_cli.sh PROGRAM     (or the build folder that holds it)
+# Prints a line for each test and ends with "N passed, N failed, N skipped"; exits non-zero when one failed.
+# $SOCLE_FIXTURES (default: ../shared/fixtures beside the sources) has reference data; without it some tests skip.
+set -u
+program=${1:?usage: tests/test_cli.sh PROGRAM}
+[ -d "$program" ] && program=$program/socle
+socle=$(realpath "$program") && [ -x "$socle" ] || { echo "no program at $program"; exit 1; }
+cd "$(dirname "$0")/.." || exit 1
+root=$PWD
+fixtures=${SOCLE_FIXTURES:-$root/../shared/fixtures}
+model=$root/share/tales.gguf
+tmp=$(mktemp -d) || exit 1
+mounted=
+# shellcheck disable=SC2317  # called by the trap
+clean_up() {
+    [ -n "$mounted" ] && umount "$tmp/small" 2>/dev/null
+    rm -rf "$tmp"
+}
+trap clean_up EXIT
+export SOCLE_TALES=$model LC_ALL=C
+unset SOCLE_CPU SOCLE_NOW NO_COLOR
+
+passed=0 failed=0 skipped=0
+ok() { passed=$((passed + 1)); echo "ok - $1"; }
+not_ok() {
+    failed=$((failed + 1))
+    echo "not ok - $1"
+    [ $# -gt 1 ] && printf '%s\n' "$2" | sed 's/^/    /'
+}
+skip() { skipped=$((skipped + 1)); echo "ok - $1 # skipped: $2"; }
+
+# check DESCRIPTION COMMAND...: passes when the command succeeds.
+check() {
+    local description=$1
+    shift
+    if "$@" >"$tmp/check" 2>&1; then ok "$description"; else not_ok "$description" "$(head -5 "$tmp/check")"; fi
+}
+
+# expect CODE PATTERN DESCRIPTION ARGUMENTS...: socle with these arguments ends with this code, and what it says on
+# standard error (standard output when the code is 0) matches the pattern, unless that is empty. Both are left in $tmp/out and $tmp/err.
+# Standard input is $input, when that is set.
+input=/dev/null
+expect() {
+    local code=$1 pattern=$2 description=$3 got stream
+    shift 3
+    "$socle" "$@" <"$input" >"$tmp/out" 2>"$tmp/err"
+    got=$?
+    [ "$code" -eq 0 ] && stream=$tmp/out || stream=$tmp/err
+    if [ "$got" -ne "$code" ]; then
+        not_ok "$description" "exit code $got, expected $code: $(head -c 300 "$tmp/err")"
+    elif [ -n "$pattern" ] && ! grep -Eq -- "$pattern" "$stream"; then
+        not_ok "$description" "expected /$pattern/, found: $(head -c 300 "$stream")"
+    elif [ "$code" -ne 0 ] && ! grep -q '^socle: ' "$tmp/err"; then
+        not_ok "$description" "no 'socle: ' message: $(head -c 300 "$tmp/err")"
+    else
+        ok "$description"
+    fi
+}
+
+# Is the file one JSON document? Asked of the program's own reader, as a part of a row.
+is_json() {
+    { printf '{"text": "", "document": ' && tr '\n' ' ' <"$1" && printf '}\n'; } | "$socle" tokenize --jsonl >/dev/null
+}
+json_number() { sed -n 's/.*"'"$2"'": *\(-\{0,1\}[0-9][0-9.e+-]*\).*/\1/p' "$1" | head -1; }
+between() { awk -v x="${1:-nothing}" -v low="$2" -v high="$3" 'BEGIN { exit !(x ~ /^[0-9]/ && x + 0 >= low && x + 0 <= high) }'; }
+empty_folder() { [ -z "$(ls -A "$1")" ]; }
+
+# ---- files to work with
+
+printf 'Once upon a time there was a little girl who lived in a village near the forest. Whenever she went out,
+the little girl wore a red riding cloak, so everyone in the village called her Little Red Riding Hood. One
+morning, she asked her mother if she could go to visit her grandmother, as it had been a long time since they
+had seen each other. "That is a good idea," her mother said. So they packed a nice basket to take to her
+grandmother. When the basket was ready, the little girl put on her red cloak and kissed her mother goodbye.\n' >"$tmp/story.txt"
+printf '\001\0\0\0\002\0\0\0\003\0\0\0\004\0\0\0' >"$tmp/ids.i32"
+for _ in 1 2 3 4 5; do cat "$tmp/ids.i32" "$tmp/ids.i32"; done >"$tmp/ids40.i32"
+printf '\377\377\377\177' >"$tmp/outside.i32"
+printf 'abc' >"$tmp/odd.i32"
+head -c 100000 "$model" >"$tmp/truncated.gguf"
+head -c 20 "$model" >"$tmp/head.gguf"
+head -c 100000 /dev/urandom >"$tmp/random.gguf"
+: >"$tmp/empty.gguf"
+mkdir "$tmp/results"
+
+# ---- help, mistakes
+
+expect 0 '^Commands' "socle --help lists the commands" --help
+commands=$(sed -n '/^Commands/,/^$/s/^  \([a-z]*\) .*/\1/p' "$tmp/out")
+expect 0 '^socle [0-9]+\.[0-9]+' "socle --version" --version
+for command in $commands; do
+    expect 0 '^Examples' "socle $command --help has examples" "$command" --help
+    check "socle $command --help fits in 80 columns" awk 'length($0) > 80 { print; bad = 1 } END { exit bad }' "$tmp/out"
+    options=$(sed -n 's/^  \(-.,\|   \) --\([a-z0-9-]*\).*/\2/p' "$tmp/out")
+    missing=
+    for option in $options; do
+        [ "$option" = help ] && continue
+        sed 's/\\//g' "man/socle-$command.1" | grep -q -- "--$option" || missing="$missing man:$option"
+        grep -q -- "--$option" completions/socle.bash || missing="$missing bash:$option"
+        grep -q -- "--$option" completions/_socle || missing="$missing zsh:$option"
+        grep -q "from $command.* -l $option" completions/socle.fish || missing="$missing fish:$option"
+    done
+    check "every option of $command is in its man page and the completions${missing:+:}$missing" test -z "$missing"
+done
+"$socle" >"$tmp/out" 2>"$tmp/err" </dev/null
+check "without a command: exit code 2 and the usage on standard error" test $? -eq 2 -a ! -s "$tmp/out" -a -s "$tmp/err"
+expect 2 "did you mean 'tokenize'" "a mistyped command is corrected" tokenise
+expect 2 "did you mean '--threads'" "a mistyped option is corrected" bench --thread 2
+expect 2 'needs a value' "an option without its value" logits --tokens
+expect 2 'expected a whole number' "a value of the wrong kind" bench -r many
+expect 2 'unexpected' "an operand too many" inspect a b
+expect 2 "level is called" "an unknown instruction-set level" bench --cpu i486 -p 4 -n 0 --no-limits
+expect 2 'f16 or f32' "an unknown cache type" perplexity --cache f8 -f "$tmp/story.txt"
+printf '\033[31m' >"$tmp/escape"
+"$socle" "$(cat "$tmp/escape")" >"$tmp/out" 2>"$tmp/err"
+check "control characters in arguments do not reach the terminal" test "$(tr -dc '\033' <"$tmp/err" | wc -c)" -eq 0
+
+# ---- files that are no models
+
+for command in inspect tokenize logits; do
+    case $command in
+    inspect) run=(inspect) ;;
+    tokenize) run=(tokenize -m) ;;
+    logits) run=(logits --tokens "$tmp/ids.i32" --out "$tmp/results/out.f32" -m) ;;
+    esac
+    expect 5 'No such file' "$command: a file that is not there" "${run[@]}" "$tmp/nothing.gguf"
+    expect 5 'directory' "$command: a directory" "${run[@]}" "$tmp"
+    expect 5 'device' "$command: a device" "${run[@]}" /dev/zero
+    expect 3 'empty' "$command: an empty file" "${run[@]}" "$tmp/empty.gguf"
+    expect 3 'truncated.gguf: ' "$command: a truncated file" "${run[@]}" "$tmp/truncated.gguf"
+    expect 3 'head.gguf: ' "$command: the first 20 bytes of a file" "${run[@]}" "$tmp/head.gguf"
+    expect 3 'random.gguf: ' "$command: random bytes" "${run[@]}" "$tmp/random.gguf"
+done
+check "no output file is left after these" empty_folder "$tmp/results"
+cp "$model" "$tmp/secret.gguf" && chmod 000 "$tmp/secret.gguf"
+if [ "$(id -u)" -eq 0 ]; then skip "a file without permission" "root may read everything"
+else expect 5 'Permission denied' "a file without permission" inspect "$tmp/secret.gguf"; fi
+
+# ---- inspect
+
+expect 0 '^  memory ' "inspect: a summary" inspect "$model"
+check "inspect: the summary fits in 80 columns" awk '/^Metadata/ { exit bad } length($0) > 80 && !/^  file/ && !/\// { print; bad = 1 } END { exit bad }' "$tmp/out"
+check "inspect: no colours in a file" test "$(tr -dc '\033' <"$tmp/out" | wc -c)" -eq 0
+expect 0 'token_embd.weight' "inspect --tensors" inspect "$model" --tensors
+expect 0 '= linear ' "inspect --program" inspect "$model" --program
+expect 0 '"metadata"' "inspect --json" inspect "$model" --json
+check "inspect --json is JSON" is_json "$tmp/out"
+check "inspect --json counts parameters" between "$(json_number "$tmp/out" n_parameters)" 1000 1e12
+expect 2 'positions' "inspect -c: more context than the model has" inspect "$model" -c 1000000
+if grep -q 'Socle Tales' "$model"; then
+    sed 's/Socle Tales/\x1b[31mTale\x07\x9b/' "$model" >"$tmp/hostile.gguf"
+    for option in --json --tensors --program ''; do
+        expect 0 . "inspect ${option:-a summary} of a file with control characters" inspect "$tmp/hostile.gguf" $option
+        check "... shows none of them" test "$(tr -dc '\033\007' <"$tmp/out" | wc -c)" -eq 0
+        [ "$option" = --json ] && check "... and is JSON" is_json "$tmp/out"
+    done
+fi
+
+# ---- tokenize
+
+printf 'Once upon a time' >"$tmp/text"
+input=$tmp/text
+expect 0 '^\[[0-9, ]*\]$' "tokenize: one array on one line" tokenize
+cp "$tmp/out" "$tmp/ids.json"
+expect 0 '^\["' "tokenize --pieces" tokenize --pieces
+input=$tmp/ids.json
+expect 0 '^Once upon a time$' "tokenize --decode gives the text back" tokenize --decode
+check "... and nothing more" cmp "$tmp/out" "$tmp/text"
+printf '' >"$tmp/nothing"
+input=$tmp/nothing
+expect 0 '^\[\]$' "tokenize: no text, no tokens" tokenize
+printf '{"text": "a\\u0000b\\n\\ud83e\\udd8a"}\n\n{"text": "", "more": [1]}\n' >"$tmp/rows"
+input=$tmp/rows
+expect 0 '^\{"ids": \[.*\]\}$' "tokenize --jsonl" tokenize --jsonl
+check "... a row for each row" test "$(wc -l <"$tmp/out")" -eq 2
+cp "$tmp/out" "$tmp/ids.jsonl"
+input=$tmp/ids.jsonl
+expect 0 'a\\u0000b\\n' "tokenize --jsonl --decode keeps a NUL" tokenize --jsonl --decode
+for row in '{"text": 3}' 'nonsense' '["a"]' '{"text": "a"' '{"text": "\udc00"}'; do
+    printf '{"text": "fine"}\n%s\n' "$row" >"$tmp/rows"
+    input=$tmp/rows
+    expect 2 'line 2: ' "tokenize --jsonl names the line of $row" tokenize --jsonl
+    check "... after the rows before it" test "$(wc -l <"$tmp/out")" -eq 1
+done
+printf '[1, "two"]' >"$tmp/rows"
+input=$tmp/rows
+expect 2 'token ids' "tokenize --decode of what are no ids" tokenize --decode
+for vocabulary in gpt-2 llama-spm llama-bpe; do
+    if [ ! -r "$fixtures/tokenizers/$vocabulary.gguf" ]; then
+        skip "tokenize: $vocabulary" "no fixtures at $fixtures"
+        continue
+    fi
+    sed 's/.*"ids": \(\[[^]]*\]\).*/{"ids": \1}/' "$fixtures/tokenizers/$vocabulary.jsonl" >"$tmp/expected"
+    input=$fixtures/tokenizers/$vocabulary.jsonl
+    expect 0 ids "tokenize: $vocabulary" tokenize -m "$fixtures/tokenizers/$vocabulary.gguf" --jsonl
+    check "... as the reference has it" cmp "$tmp/out" "$tmp/expected"
+done
+input=/dev/null
+
+# ---- template
+
+printf '%s' '{{ bos_token }}{% for m in messages %}[{{ m.role }}] {{ m.content }}{% endfor %}' >"$tmp/chat.jinja"
+printf '{"bos_token": "<s>", "messages": [{"role": "user", "content": "Bonjour"}]}' >"$tmp/inputs.json"
+input=$tmp/inputs.json
+expect 0 '^<s>\[user\] Bonjour$' "template: a small one" template --template "$tmp/chat.jinja"
+check "... without a line feed" test "$(wc -c <"$tmp/out")" -eq 17
+input=/dev/null
+expect 0 Bonjour "template: the inputs from a file" template --template "$tmp/chat.jinja" "$tmp/inputs.json"
+printf '{%% for %%}' >"$tmp/bad.jinja"
+expect 9 'bad.jinja' "template: a malformed one" template --template "$tmp/bad.jinja" "$tmp/inputs.json"
+printf 'not JSON' >"$tmp/bad.json"
+expect 2 . "template: inputs that are no JSON" template --template "$tmp/chat.jinja" "$tmp/bad.json"
+expect 5 'No such file' "template: a file that is not there" template --template "$tmp/none.jinja" "$tmp/inputs.json"
+expect 2 'cannot both' "template: a template and a model" template --template "$tmp/chat.jinja" -m "$model"
+if [ -r "$fixtures/templates/cases.jsonl" ]; then
+    # The expected text is a JSON string; bytes to tokens and back undo the escapes.
+    row=$(grep -m 1 '"template": "Qwen-Qwen2.5-7B-Instruct.jinja", "case": "tools"' "$fixtures/templates/cases.jsonl")
+    printf '%s' "$row" | sed 's/.*"inputs": \(.*\), "output": .*/\1/' >"$tmp/inputs.json"
+    printf '%s' "$row" | sed 's/.*, "output": \(".*"\)}$/{"text": \1}/' | "$socle" tokenize --jsonl |
+        sed 's/{"ids": \(.*\)}/\1/' | "$socle" tokenize --decode >"$tmp/expected"
+    expect 0 . "template: a real one" template --now 2026-01-15T12:00:00 \
+        --template "$fixtures/templates/Qwen-Qwen2.5-7B-Instruct.jinja" "$tmp/inputs.json"
+    check "... gives the reference's text" cmp "$tmp/out" "$tmp/expected"
+else
+    skip "template: a real one" "no fixtures at $fixtures"
+fi
+
+# ---- logits
+
+vocabulary=$("$socle" inspect "$model" --json | sed -n 's/.*"n_vocab":\([0-9]*\).*/\1/p')
+results=$tmp/results
+expect 0 '' "logits" logits -m "$model" --tokens "$tmp/ids40.i32" --out "$results/a.f32"
+check "logits: 4 bytes for each position and token" test "$(stat -c %s "$results/a.f32")" -eq $((40 * vocabulary * 4))
+check "logits: nothing beside the file" test "$(ls "$results")" = a.f32
+"$socle" logits --tokens "$tmp/ids40.i32" --out - --chunk 7 -t 1 --cpu base >"$results/b.f32"
+check "logits: the same bits in chunks of 7, by one thread, at the plainest level" cmp "$results/a.f32" "$results/b.f32"
+"$socle" logits --tokens - --out "$results/b.f32" <"$tmp/ids40.i32"
+check "logits: ids from standard input" cmp "$results/a.f32" "$results/b.f32"
+rm "$results"/*
+echo old >"$results/old.f32"
+expect 3 '4 bytes each' "logits: a file of 3 bytes" logits --tokens "$tmp/odd.i32" --out "$results/old.f32"
+expect 2 'vocabulary' "logits: a token outside the vocabulary" logits --tokens "$tmp/outside.i32" --out "$results/old.f32"
+expect 2 'positions' "logits: more context than the model has" logits --tokens "$tmp/ids.i32" --out "$results/old.f32" -c 1M
+expect 2 'are needed' "logits: no output named" logits --tokens "$tmp/ids.i32"
+expect 5 'No such file' "logits: a folder that is not there" logits --tokens "$tmp/ids.i32" --out "$tmp/none/out.f32"
+expect 5 'directory' "logits: a folder as output" logits --tokens "$tmp/ids.i32" --out "$tmp"
+check "logits: what was there before a failure is still there" test "$(cat "$results"/*)" = old
+expect 0 '' "logits: a new file in place of an old one" logits --tokens "$tmp/ids.i32" --out "$results/old.f32"
+rm "$results"/*
+"$socle" perplexity -f "$tmp/story.txt" -c 8 --stride 1 -t 1 --cpu base >"$tmp/out" 2>"$tmp/err" &
+sleep 0.4
+kill -INT $! 2>/dev/null
+wait $!
+check "Ctrl-C ends with 130" test $? -eq 130
+
+# ---- output that cannot be written
+
+if [ -c /dev/full ]; then
+    for arguments in --version --help 'inspect --json' inspect 'doctor --quick' 'inspect --help'; do
+        # shellcheck disable=SC2086  # arguments are words
+        "$socle" $arguments >/dev/full 2>"$tmp/err"
+        check "socle $arguments on a full disk: exit code 5" test $? -eq 5
+        check "... and a sentence" grep -q 'cannot write' "$tmp/err"
+    done
+    "$socle" logits --tokens "$tmp/ids40.i32" --out - >/dev/full 2>"$tmp/err"
+    check "logits --out - on a full disk: exit code 5" test $? -eq 5
+    expect 5 'No space left' "logits to a full device" logits --tokens "$tmp/ids40.i32" --out /dev/full
+    "$socle" tokenize --jsonl <"$tmp/rows" >/dev/full 2>"$tmp/err"
+    check "tokenize --jsonl of a bad row on a full disk fails" test $? -ne 0
+    printf '{"text": "a"}\n' | "$socle" tokenize --jsonl >/dev/full 2>"$tmp/err"
+    check "tokenize --jsonl on a full disk: exit code 5" test $? -eq 5
+fi
+mkdir "$tmp/small"
+if [ "$(id -u)" -eq 0 ] && mount -t tmpfs -o size=64k tmpfs "$tmp/small" 2>/dev/null; then
+    mounted=yes
+    expect 5 'No space left' "logits to a disk that fills up" logits --tokens "$tmp/ids40.i32" --out "$tmp/small/out.f32"
+    check "... leaves nothing there" empty_folder "$tmp/small"
+    umount "$tmp/small" && mounted=
+else
+    skip "logits to a disk that fills up" "a small file system cannot be mounted"
+fi
+"$socle" inspect "$model" >&- 2>"$tmp/err"
+check "a closed standard output: exit code 5" test $? -eq 5
+"$socle" logits --tokens "$tmp/ids.i32" --out "$results/out.f32" >&- 2>"$tmp/err" <&-
+check "closed standard files and an output file" test "$(stat -c %s "$results/out.f32" 2>/dev/null)" -eq $((4 * vocabulary * 4))
+"$socle" inspect "$model" --json 2>"$tmp/err" | head -c 1 >/dev/null
+check "a reader that goes away gets no message" test ! -s "$tmp/err"
+
+# ---- perplexity, bench, doctor
+
+expect 0 '^perplexity [0-9]' "perplexity of a story" perplexity -f "$tmp/story.txt" -c 64
+expect 0 'perplexity' "perplexity --json" perplexity -f "$tmp/story.txt" -c 64 --json
+check "perplexity --json is JSON" is_json "$tmp/out"
+check "perplexity is a sane number" between "$(json_number "$tmp/out" perplexity)" 2 500
+check "nats a token, too" between "$(json_number "$tmp/out" nats_per_token)" 0.7 6.3
+expect 0 'scored' "perplexity --stride" perplexity -f "$tmp/story.txt" -c 32 --stride 8 --chunks 3
+check "... scores so many tokens in each window" grep -q '^24 of ' "$tmp/out"
+input=$tmp/story.txt
+expect 0 '^perplexity [0-9]' "perplexity of standard input" perplexity --chunks 1 -c 32
+input=/dev/null
+expect 2 'at least' "perplexity of nothing" perplexity -f "$tmp/nothing"
+expect 5 'No such file' "perplexity of a file that is not there" perplexity -f "$tmp/none.txt"
+expect 2 'less than the context' "perplexity: a stride that is too long" perplexity -f "$tmp/story.txt" -c 32 --stride 32
+expect 0 '^prompt 8 ' "bench: a table" bench -p 8 -n 4 -r 2
+expect 0 '"tests"' "bench --json" bench -p 8 -n 4 -r 2 -d 3 --json --no-limits
+check "bench --json is JSON" is_json "$tmp/out"
+check "bench gives a speed" between "$(json_number "$tmp/out" median)" 0.01 1e9
+expect 2 'nothing to measure' "bench of nothing" bench -p 0 -n 0
+expect 2 'made for' "bench: more positions than the model has" bench -p 1M -n 0 --no-limits
+expect 0 '^Models' "doctor --quick" doctor --quick
+check "doctor fits in 80 columns" awk 'length($0) > 80 { print; bad = 1 } END { exit bad }' "$tmp/out"
+expect 0 '"levels"' "doctor --json" doctor --json
+check "doctor --json is JSON" is_json "$tmp/out"
+check "doctor measures reading" between "$(json_number "$tmp/out" read_bytes_per_second)" 1e6 1e14
+check "doctor measures int8" between "$(json_number "$tmp/out" int8_macs_per_second)" 1e6 1e16
+
+# ---- colours
+
+if command -v script >/dev/null; then
+    on_terminal() { TERM=xterm script -qec "$1" /dev/null </dev/null | tr -dc '\033' | wc -c; }
+    check "colours on a terminal" test "$(on_terminal "'$socle' --help")" -gt 0
+    check "no colours with NO_COLOR" test "$(NO_COLOR=1 on_terminal "'$socle' --help")" -eq 0
+else
+    skip "colours on a terminal" "no script(1)"
+fi
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
