@@ -50,7 +50,8 @@ static void run_store(const struct sc_kernels *kernels, enum kc_place place, con
     const struct store_case *c = context;
     const struct cache *b = c->before;
     struct sc_kv kv = view(b, kc_copy(b->k, k_bytes(b), place), kc_copy(b->v, v_bytes(b), place));
-    kernels->store(&kv, c->position, kc_copy(c->k, b->dim_k * 4, place), b->shared ? NULL : kc_copy(c->v, b->dim_v * 4, place));
+    kernels->store(&kv, c->position, kc_copy(c->k, b->dim_k * 4, place),
+                   b->shared ? NULL : kc_copy(c->v, b->dim_v * 4, place));
     kc_same_bytes(c->after->k, kv.k, k_bytes(b), "keys");
     if (!b->shared) kc_same_bytes(c->after->v, kv.v, v_bytes(b), "values");
 }
@@ -71,7 +72,8 @@ static void store_agrees_on_all_levels(void)
                 struct store_case c = { &before, &after, kind % 2 ? n - 1 : kc_between(0, n - 1), k, v };
                 struct sc_kv kv = view(&after, after.k, after.v);
                 kc_case("store at %zu of %zu, keys of %zu, values of %zu%s, %s, %s", c.position, n, dim_k, dim_v,
-                        before.shared ? " in the keys" : "", before.f32 ? "f32" : "f16", kc_kind_name((enum kc_kind)kind));
+                        before.shared ? " in the keys" : "", before.f32 ? "f32" : "f16",
+                        kc_kind_name((enum kc_kind)kind));
                 kc_base()->store(&kv, c.position, k, before.shared ? NULL : v);
                 kc_each_level(run_store, &c);
                 free_cache(&before);
@@ -112,9 +114,11 @@ static void fill_cache(const struct cache *c, size_t first, size_t last, enum kc
         kc_fill(k, c->dim_k, kind);
         kc_fill(v, c->dim_v, kind);
         if (!c->f32) // within what an f16 holds
-            for (size_t i = 0; i < c->dim_k; i++) k[i] = k[i] > 60000.0f ? 60000.0f : k[i] < -60000.0f ? -60000.0f : k[i];
+            for (size_t i = 0; i < c->dim_k; i++)
+                k[i] = k[i] > 60000.0f ? 60000.0f : k[i] < -60000.0f ? -60000.0f : k[i];
         if (!c->f32)
-            for (size_t i = 0; i < c->dim_v; i++) v[i] = v[i] > 60000.0f ? 60000.0f : v[i] < -60000.0f ? -60000.0f : v[i];
+            for (size_t i = 0; i < c->dim_v; i++)
+                v[i] = v[i] > 60000.0f ? 60000.0f : v[i] < -60000.0f ? -60000.0f : v[i];
         kc_base()->store(&kv, p, k, c->shared ? NULL : v);
     }
     free(k);

@@ -240,6 +240,7 @@ void kc_run_protected(void **state)
     kc_case("before the first case");
     int number = sigsetjmp(escape, 1);
     if (number != 0)
-        fail_msg("%s: %s", kc_name(), number == SIGILL ? "an illegal instruction" : "touched memory beyond its arguments");
+        fail_msg("%s: %s", kc_name(),
+                 number == SIGILL ? "an illegal instruction" : "touched memory beyond its arguments");
     test->run();
 }

@@ -1,6 +1,8 @@
 // Elementary functions: dense sweeps against the C library in double and long double, and special values.
 //
-// Errors are in units in the last place of the exact answer; the greatest that a sweep finds is printed.
+// Errors are in units in the last place of the exact answer; the greatest that a sweep finds is printed. Measured over
+// every third float: exp 0.94, tanh 2.80 below 1/2 and 1.85 above, sigmoid 2.48; cos and sin 8.3e-8 absolute over 2^24
+// phases, and 7.2e-8 at positions up to 10^7; in binary64 exp 4.3, log 1.9, pow 13.8. All levels give the same bits.
 #include "kernel_check.h"
 
 #include <math.h>
@@ -158,7 +160,8 @@ static void exp64_and_log64_of_special_values(void)
     assert_true(sc_exp64(-708.5) == 0.0 && sc_exp64(-INFINITY) == 0.0 && sc_exp64(-708.0) > 0.0);
     assert_true(sc_exp64(709.5) == INFINITY && sc_exp64(INFINITY) == INFINITY && isfinite(sc_exp64(709.0)));
     assert_true(isnan(sc_exp64(NAN)) && isnan(sc_log64(NAN)));
-    assert_true(isnan(sc_log64(0.0)) && isnan(sc_log64(-1.0)) && isnan(sc_log64(INFINITY)) && isnan(sc_log64(0x1p-1030)));
+    assert_true(isnan(sc_log64(0.0)) && isnan(sc_log64(-1.0)) && isnan(sc_log64(INFINITY)) &&
+                isnan(sc_log64(0x1p-1030)));
     assert_true(sc_pow64(7.0, 0.0) == 1.0);
     assert_true(fabs(sc_log64(0x1p-1022) + 1022 * log(2.0)) < 1e-12);
 }

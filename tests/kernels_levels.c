@@ -3,7 +3,8 @@
 
 #include <math.h>
 
-static const size_t lengths[] = { 1, 2, 15, 16, 17, 31, 32, 33, 64, 100, 127, 255, 256, 257, 511, 512, 513, 1000, 2304, 4099 };
+static const size_t lengths[] = { 1,   2,   15,  16,  17,  31,  32,  33,   64,   100,
+                                  127, 255, 256, 257, 511, 512, 513, 1000, 2304, 4099 };
 
 static const char *kind_name(size_t kind) { return kc_kind_name((enum kc_kind)kind); }
 
@@ -68,7 +69,8 @@ struct row_case {
 static void run_row(const struct sc_kernels *k, enum kc_place place, const void *context)
 {
     const struct row_case *c = context;
-    const float *a = kc_copy(c->a, c->n_a * sizeof *a, place), *b = c->b ? kc_copy(c->b, c->n_b * sizeof *b, place) : NULL;
+    const float *a = kc_copy(c->a, c->n_a * sizeof *a, place),
+                *b = c->b ? kc_copy(c->b, c->n_b * sizeof *b, place) : NULL;
     float *y = c->y_before ? kc_copy(c->y_before, c->n * sizeof *y, place) : kc_take(c->n * sizeof *y, place);
     c->call(k, c, a, b, y);
     kc_same_floats(c->expected, y, c->n, "y");
@@ -416,7 +418,7 @@ static void routing_agrees_on_all_levels(void)
             logits[i] = ties ? (float)kc_between(0, 3) : kc_value(round % 7 ? KC_NORMAL : KC_MIXED);
             bias[i] = ties ? (float)kc_between(0, 1) : kc_value(KC_NORMAL);
         }
-        if (round % 11 == 0) // no gate is above 0, so that the sum which normalises is held up
+        if (round % 11 == 0) // no gate is above 0, so that the sum which normalizes is held up
             for (size_t i = 0; i < n; i++) logits[i] = -1000.0f - (float)i;
         kc_case("route, %zu of %zu, %zu of %zu groups, gating %d%s%s", args.n_used, n, n_groups_used, n_groups,
                 (int)args.gating, args.bias ? ", biased" : "", ties ? ", ties" : "");

@@ -125,15 +125,16 @@ static void check_format(const struct sc_format *format, const size_t *ks, size_
 {
     for (size_t i = 0; i < n_ks; i++)
         for (size_t n_columns = 1; n_columns <= 5; n_columns++)
-            check_product(format, kc_between(1, 33), ks[i], n_columns, n_columns == 1 ? KC_NORMAL : some_kind(), KC_RANDOM);
+            check_product(format, kc_between(1, 33), ks[i], n_columns, n_columns == 1 ? KC_NORMAL : some_kind(),
+                          KC_RANDOM);
     for (size_t n_rows = 1; n_rows <= 33; n_rows++)
         check_product(format, n_rows, ks[n_rows % n_ks], 1 + n_rows % 5, some_kind(), KC_RANDOM);
     check_product(format, 17, ks[n_ks - 1], SC_COLUMNS_MAX, KC_NORMAL, KC_RANDOM);
     check_product(format, 3, ks[1], SC_COLUMNS_MAX - 1, KC_ILL, KC_RANDOM);
     for (int bytes = KC_ALL_ONES; bytes < KC_BYTES_KINDS; bytes++)
         for (size_t i = 0; i < 3; i++)
-            check_product(format, kc_between(1, 20), ks[kc_random() % n_ks], kc_between(1, 6), i ? some_kind() : KC_NORMAL,
-                          (enum kc_bytes)bytes);
+            check_product(format, kc_between(1, 20), ks[kc_random() % n_ks], kc_between(1, 6),
+                          i ? some_kind() : KC_NORMAL, (enum kc_bytes)bytes);
 }
 
 static void float_products_agree_on_all_levels(void)

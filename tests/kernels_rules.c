@@ -115,9 +115,14 @@ static void float_products_follow_the_rule(void)
                        format->block_bytes);
             }
             kc_case("%s by the rule, k %zu", format->name, k);
-            kc_base()->matmul_float(&(struct sc_matmul){ .format = format, .rows = rows, .row_stride = row_bytes, .n_rows = N,
-                                                         .k = k, .n_columns = 1, .x = (const float *[]){ x },
-                                                         .y = (float *[]){ y } });
+            kc_base()->matmul_float(&(struct sc_matmul) { .format = format,
+                                                          .rows = rows,
+                                                          .row_stride = row_bytes,
+                                                          .n_rows = N,
+                                                          .k = k,
+                                                          .n_columns = 1,
+                                                          .x = (const float *[]) { x },
+                                                          .y = (float *[]) { y } });
             for (size_t r = 0; r < N; r++) {
                 format->decode(rows + r * row_bytes, w, k);
                 float expected = plain_float_product(w, x, k);
@@ -127,7 +132,8 @@ static void float_products_follow_the_rule(void)
                     exact += (double)w[j] * (double)x[j];
                     magnitude += fabs((double)w[j] * (double)x[j]);
                 }
-                double allowed = bound(SC_MIN(k, (size_t)256) + tree_depth((k + 255) / 256), magnitude) + 0x1p-40 * magnitude;
+                double allowed =
+                    bound(SC_MIN(k, (size_t)256) + tree_depth((k + 255) / 256), magnitude) + 0x1p-40 * magnitude;
                 if (fabs(exact - (double)y[r]) > allowed)
                     fail_msg("%s: %g is %g away from the exact sum, at most %g allowed", kc_name(), (double)y[r],
                              fabs(exact - (double)y[r]), allowed);
@@ -140,8 +146,8 @@ static void float_products_follow_the_rule(void)
 
 // One row times one column, element by element in 64-bit integers. `exact` and `magnitude` are in double; magnitude is
 // infinite where a sum may pass what binary32 holds before the activations' scale makes it small again.
-static float plain_quantized_product(const struct sc_format *format, const uint8_t *row, const struct sc_q8 *x, size_t k,
-                                     double *exact, double *magnitude)
+static float plain_quantized_product(const struct sc_format *format, const uint8_t *row, const struct sc_q8 *x,
+                                     size_t k, double *exact, double *magnitude)
 {
     float segments[64], a = 0.0f;
     size_t n = 0;
@@ -182,7 +188,8 @@ static void quantized_products_follow_the_rule(void)
     for (size_t f = 0; (format = sc_format_at(f)); f++)
         for (size_t i = 0; format->unpack && i < SC_COUNT(ks) * KC_BYTES_KINDS; i++) {
             enum { N = 3 };
-            size_t k = sc_align_up(ks[i % SC_COUNT(ks)], format->block_size), row_bytes = sc_format_row_bytes(format, k);
+            size_t k = sc_align_up(ks[i % SC_COUNT(ks)], format->block_size),
+                   row_bytes = sc_format_row_bytes(format, k);
             enum kc_bytes bytes = (enum kc_bytes)(i / SC_COUNT(ks));
             uint8_t *rows = malloc(N * row_bytes);
             float *x = kc_floats(k, i % 3 ? KC_NORMAL : KC_MIXED), y[N];
@@ -200,7 +207,8 @@ static void quantized_products_follow_the_rule(void)
                 double exact, magnitude;
                 float expected = plain_quantized_product(format, rows + r * row_bytes, &q, k, &exact, &magnitude);
                 kc_same_floats(&expected, &y[r], 1, "y");
-                // Two fma and one conversion for each of at most 8 blocks and their mins, the activations' scale, the tree.
+                // Two fma and one conversion for each of at most 8 blocks and their mins, the activations' scale, the
+                // tree.
                 size_t n_roundings = 2 * (256 / format->block_size) + 3 + tree_depth((k + 255) / 256);
                 double allowed = bound(n_roundings, magnitude) + 0x1p-40 * magnitude + 0x1p-148 * (double)k;
                 if (magnitude < 3e38 && !(fabs(exact - (double)y[r]) <= allowed))
@@ -230,7 +238,8 @@ static void quantize_rounds_to_the_nearest_and_ties_to_even(void)
     int8_t q[600];
     int16_t sums[37];
     // A greatest element of 127 makes the scale 1.
-    const float ties[] = { 127.0f, 0.5f, 1.5f, 2.5f, -0.5f, -1.5f, -2.5f, 125.5f, 126.5f, -126.5f, 0.49999997f, -0.0f, 3.0f };
+    const float ties[] = { 127.0f, 0.5f,   1.5f,    2.5f,        -0.5f, -1.5f, -2.5f,
+                           125.5f, 126.5f, -126.5f, 0.49999997f, -0.0f, 3.0f };
     const int expected[] = { 127, 0, 2, 2, 0, -2, -2, 126, 126, -126, 0, 0, 3 };
     quantized(ties, SC_COUNT(ties), q, d, sums);
     assert_true(d[0] == 1.0f);
@@ -437,7 +446,8 @@ static double exact_attend(const struct plain_attention *a, double *y)
 static void check_attention(size_t dim_k, size_t dim_v, size_t first, size_t last, unsigned how)
 {
     bool f32 = how & 1, shared = how & 2;
-    float *q = kc_floats(dim_k, KC_NORMAL), *k = kc_floats(last * dim_k, KC_NORMAL), *v = kc_floats(last * dim_v, KC_NORMAL);
+    float *q = kc_floats(dim_k, KC_NORMAL), *k = kc_floats(last * dim_k, KC_NORMAL),
+          *v = kc_floats(last * dim_v, KC_NORMAL);
     float *y = kc_floats(dim_v, KC_NORMAL), *expected = kc_floats(dim_v, KC_NORMAL), sink = kc_uniform(-2, 6);
     float *scratch = kc_floats(sc_attend_scratch(last, dim_v), KC_NORMAL);
     double *exact = malloc(dim_v * sizeof *exact);
@@ -448,7 +458,9 @@ static void check_attention(size_t dim_k, size_t dim_v, size_t first, size_t las
     for (size_t i = 0; !f32 && i < last * dim_k; i++) k[i] = sc_half_to_f32(sc_half_from_f32(k[i]));
     for (size_t i = 0; i < last * dim_v; i++)
         v[i] = shared ? k[i / dim_v * dim_k + i % dim_v] : f32 ? v[i] : sc_half_to_f32(sc_half_from_f32(v[i]));
-    struct plain_attention plain = { q, k, v, dim_k, dim_v, first, last, 0.17f, how & 4 ? 5.0f : 0.0f, how & 8 ? &sink : NULL };
+    struct plain_attention plain = {
+        q, k, v, dim_k, dim_v, first, last, 0.17f, how & 4 ? 5.0f : 0.0f, how & 8 ? &sink : NULL
+    };
     kc_case("attention by the rule, %zu..%zu, keys of %zu, values of %zu, variant %u", first, last, dim_k, dim_v, how);
     kc_base()->attend(&(struct sc_attend){ kv, q, y, first, last, plain.scale, plain.softcap, plain.sink, scratch });
     plain_attend(&plain, expected);
@@ -615,18 +627,27 @@ static void routing_follows_the_rule(void)
     int32_t ids[8], expected_ids[8];
     kc_seed(30);
     for (size_t round = 0; round < 3000; round++) {
-        size_t n_groups = (size_t)1 << kc_random() % 4, size = kc_between(1, 64 / n_groups), used = kc_between(1, n_groups);
-        struct sc_route args = { logits, kc_random() & 1 ? bias : NULL, n_groups * size,
-                                 kc_between(1, SC_MIN(used * size, (size_t)8)), n_groups, used,
-                                 (enum sc_gating)kc_between(1, 3), kc_random() & 1, kc_random() & 1 ? 1.0f : 2.5f, ids, weights };
+        size_t n_groups = (size_t)1 << kc_random() % 4, size = kc_between(1, 64 / n_groups),
+               used = kc_between(1, n_groups);
+        struct sc_route args = { logits,
+                                 kc_random() & 1 ? bias : NULL,
+                                 n_groups * size,
+                                 kc_between(1, SC_MIN(used * size, (size_t)8)),
+                                 n_groups,
+                                 used,
+                                 (enum sc_gating)kc_between(1, 3),
+                                 kc_random() & 1,
+                                 kc_random() & 1 ? 1.0f : 2.5f,
+                                 ids,
+                                 weights };
         bool ties = kc_random() & 1;
         for (size_t i = 0; i < args.n_experts; i++) {
             logits[i] = ties ? (float)kc_between(0, 2) : kc_value(KC_NORMAL);
             if (round % 5 == 0) logits[i] -= 12.0f; // sigmoids so small that their sum is held up to 2^-14
             bias[i] = ties ? 0.0f : kc_uniform(-0.1f, 0.1f);
         }
-        kc_case("routing by the rule, %zu of %zu, %zu of %zu groups, gating %d", args.n_used, args.n_experts, used, n_groups,
-                (int)args.gating);
+        kc_case("routing by the rule, %zu of %zu, %zu of %zu groups, gating %d", args.n_used, args.n_experts, used,
+                n_groups, (int)args.gating);
         kc_base()->route(&args);
         plain_route(&args, expected_ids, expected_weights);
         kc_same_bytes(expected_ids, ids, args.n_used * sizeof *ids, "ids");

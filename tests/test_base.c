@@ -185,7 +185,8 @@ static void messages_carry_no_control_characters(void **state)
     sc_fail_memory(&err, 3 << 20, "a test");
     assert_int_equal(err.status, SOCLE_NO_MEMORY);
     assert_non_null(strstr(err.message, "3145728 bytes (3.0 MiB) for a test"));
-    for (int i = SOCLE_OK; i <= SOCLE_CANCELLED; i++) assert_string_not_equal(socle_status_name((socle_status)i), "unknown status");
+    for (int i = SOCLE_OK; i <= SOCLE_CANCELLED; i++)
+        assert_string_not_equal(socle_status_name((socle_status)i), "unknown status");
     assert_non_null(socle_status_name((socle_status)999));
 }
 
@@ -275,7 +276,8 @@ static void files_come_back_as_they_were_written(void **state)
         assert_int_equal(back[n], '\0');
         free(back);
         if (sizes[i]) {
-            expect(sc_read_file(in_folder("whole"), sizes[i] - 1, &back, &n, &err), SOCLE_BAD_FILE, &err, "longer than");
+            expect(sc_read_file(in_folder("whole"), sizes[i] - 1, &back, &n, &err), SOCLE_BAD_FILE, &err,
+                   "longer than");
             struct sc_mapping map = { 0 };
             must(sc_map_file(in_folder("whole"), &map, &err), &err);
             assert_int_equal(map.n_bytes, sizes[i]);
@@ -302,7 +304,8 @@ static void what_is_no_file_is_refused_with_its_name(void **state)
     char *data;
     size_t n;
     expect(sc_map_file(in_folder("missing"), &map, &err), SOCLE_IO, &err, "missing: cannot open: No such file");
-    expect(sc_read_file(in_folder("missing"), 10, &data, &n, &err), SOCLE_IO, &err, "missing: cannot open: No such file");
+    expect(sc_read_file(in_folder("missing"), 10, &data, &n, &err), SOCLE_IO, &err,
+           "missing: cannot open: No such file");
     expect(sc_map_file(folder, &map, &err), SOCLE_IO, &err, "is a directory");
     expect(sc_read_file(folder, 10, &data, &n, &err), SOCLE_IO, &err, "directory");
     expect(sc_map_file("/dev/null", &map, &err), SOCLE_IO, &err, "/dev/null: is a device");

@@ -7,7 +7,8 @@
 set -u
 program=${1:?usage: tests/test_cli.sh PROGRAM}
 [ -d "$program" ] && program=$program/socle
-socle=$(realpath "$program") && [ -x "$socle" ] || { echo "no program at $program"; exit 1; }
+socle=$(realpath "$program")
+[ -x "$socle" ] || { echo "no program at $program"; exit 1; }
 cd "$(dirname "$0")/.." || exit 1
 root=$PWD
 fixtures=${SOCLE_FIXTURES:-$root/../shared/fixtures}
@@ -106,7 +107,7 @@ for command in $commands; do
 done
 "$socle" >"$tmp/out" 2>"$tmp/err" </dev/null
 check "without a command: exit code 2 and the usage on standard error" test $? -eq 2 -a ! -s "$tmp/out" -a -s "$tmp/err"
-expect 2 "did you mean 'tokenize'" "a mistyped command is corrected" tokenise
+expect 2 "did you mean 'tokenize'" "a mistyped command is corrected" tokenize
 expect 2 "did you mean '--threads'" "a mistyped option is corrected" bench --thread 2
 expect 2 'needs a value' "an option without its value" logits --tokens
 expect 2 'expected a whole number' "a value of the wrong kind" bench -r many
@@ -249,11 +250,23 @@ expect 5 'directory' "logits: a folder as output" logits --tokens "$tmp/ids.i32"
 check "logits: what was there before a failure is still there" test "$(cat "$results"/*)" = old
 expect 0 '' "logits: a new file in place of an old one" logits --tokens "$tmp/ids.i32" --out "$results/old.f32"
 rm "$results"/*
-"$socle" perplexity -f "$tmp/story.txt" -c 8 --stride 1 -t 1 --cpu base >"$tmp/out" 2>"$tmp/err" &
-sleep 0.4
+for _ in $(seq 100); do cat "$tmp/story.txt"; done >"$tmp/long.txt"
+"$socle" perplexity -f "$tmp/long.txt" -c 8 --stride 1 -t 1 --cpu base >"$tmp/out" 2>"$tmp/err" &
+sleep 0.5
 kill -INT $! 2>/dev/null
 wait $!
 check "Ctrl-C ends with 130" test $? -eq 130
+for _ in $(seq 12); do cat "$tmp/ids40.i32"; done >"$tmp/ids480.i32"
+"$socle" logits --tokens "$tmp/ids480.i32" --out "$results/out.f32" -t 1 --cpu base --chunk 1 2>"$tmp/err" &
+sleep 0.5
+kill -TERM $! 2>/dev/null
+wait $!
+case $? in
+0) check "logits that were finished before they were stopped" test "$(ls "$results")" = out.f32 ;;
+130 | 143) check "logits that were stopped leave no file" empty_folder "$results" ;;
+*) not_ok "logits stopped by a signal" "$(cat "$tmp/err")" ;;
+esac
+rm -f "$results"/*
 
 # ---- output that cannot be written
 
@@ -309,6 +322,7 @@ check "bench --json is JSON" is_json "$tmp/out"
 check "bench gives a speed" between "$(json_number "$tmp/out" median)" 0.01 1e9
 expect 2 'nothing to measure' "bench of nothing" bench -p 0 -n 0
 expect 2 'made for' "bench: more positions than the model has" bench -p 1M -n 0 --no-limits
+expect 2 'level is called' "doctor --quick of an unknown level" doctor --quick --cpu i486
 expect 0 '^Models' "doctor --quick" doctor --quick
 check "doctor fits in 80 columns" awk 'length($0) > 80 { print; bad = 1 } END { exit bad }' "$tmp/out"
 expect 0 '"levels"' "doctor --json" doctor --json

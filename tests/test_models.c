@@ -72,7 +72,7 @@ static float *compute(const struct sc_model *model, const int32_t *tokens, size_
     return r.logits;
 }
 
-// Normalised mean square error.
+// Normalized mean square error.
 static double nmse(const float *x, const float *reference, size_t n)
 {
     double error = 0.0, power = 0.0;
@@ -118,7 +118,7 @@ static void check_family(const char *folder, const char *name)
     assert_int_equal(n_bytes, n * model->hparams.n_vocab * sizeof(float));
     float *logits = compute(model, tokens, n, (struct way){ 2, 256, 256, true, NULL });
     double error = nmse(logits, (const float *)(const void *)reference, n * model->hparams.n_vocab);
-    print_message("%-16s normalised mean square error %.2g\n", name, error);
+    print_message("%-16s normalized mean square error %.2g\n", name, error);
     assert_true(error < 1e-8);
     check_ways(model, tokens, n, logits, true);
     free(logits);

@@ -176,13 +176,14 @@ static void check_draws(const json_t *c, socle_sampling how, size_t n_vocab, con
         double below = i ? json_number_value(json_array_get(cumulative, i - 1)) : 0.0;
         double above = json_number_value(json_array_get(cumulative, i));
         int32_t expected = (int32_t)json_integer_value(json_array_get(kept, i)), found = sample(n_vocab, &how, in);
-        if (!is_listed(kept, found)) fail_msg("%s: token %d should be cut", json_string_value(json_object_get(c, "name")), found);
+        if (!is_listed(kept, found))
+            fail_msg("%s: token %d should be cut", json_string_value(json_object_get(c, "name")), found);
         // Logits are binary32: too close to a border to tell.
         if (n_kept > 1 && ((i && u - below < 1e-4) || (i + 1 < n_kept && above - u < 1e-4))) continue;
         n_checked++;
         if (found != expected)
-            fail_msg("%s, seed %d: expected token %d, found %d", json_string_value(json_object_get(c, "name")), (int)how.seed,
-                     expected, found);
+            fail_msg("%s, seed %d: expected token %d, found %d", json_string_value(json_object_get(c, "name")),
+                     (int)how.seed, expected, found);
     }
     assert_true(n_checked > 200);
 }
@@ -199,11 +200,15 @@ static void samplers_agree_with_the_table(void **state)
         float logits[VOCAB_MAX];
         int32_t history[HISTORY_MAX];
         socle_logit_bias bias[8];
-        const json_t *list = json_object_get(c, "logits"), *past = json_object_get(c, "history"), *b = json_object_get(c, "bias");
+        const json_t *list = json_object_get(c, "logits"), *past = json_object_get(c, "history"),
+                     *b = json_object_get(c, "bias");
         socle_sampling how = sampling_of(json_object_get(c, "sampling"));
-        struct sc_sampling_input in = { logits, history, json_array_size(past), is_listed, json_object_get(c, "breakers") };
-        assert_true(json_array_size(list) <= VOCAB_MAX && in.n_history <= HISTORY_MAX && json_array_size(b) <= SC_COUNT(bias));
-        for (size_t i = 0; i < json_array_size(list); i++) logits[i] = (float)json_number_value(json_array_get(list, i));
+        struct sc_sampling_input in = { logits, history, json_array_size(past), is_listed,
+                                        json_object_get(c, "breakers") };
+        assert_true(json_array_size(list) <= VOCAB_MAX && in.n_history <= HISTORY_MAX &&
+                    json_array_size(b) <= SC_COUNT(bias));
+        for (size_t i = 0; i < json_array_size(list); i++)
+            logits[i] = (float)json_number_value(json_array_get(list, i));
         for (size_t i = 0; i < in.n_history; i++) history[i] = (int32_t)json_integer_value(json_array_get(past, i));
         for (how.n_bias = 0; how.n_bias < json_array_size(b); how.n_bias++) {
             const json_t *pair = json_array_get(b, how.n_bias);
@@ -275,7 +280,8 @@ static void dry_penalises_what_would_go_on_with_a_repetition(void **state)
     };
     float logits[N] = { 0 }, after[N];
     for (size_t i = 0; i < SC_COUNT(cases); i++) {
-        struct sc_sampling_input in = { logits, cases[i].history, cases[i].n, cases[i].breakers ? breaks_at_nine : NULL, NULL };
+        struct sc_sampling_input in = { logits, cases[i].history, cases[i].n, cases[i].breakers ? breaks_at_nine : NULL,
+                                        NULL };
         socle_sampling how = off();
         how.dry_multiplier = 1.0f;
         how.dry_base = 2.0f;
@@ -391,11 +397,13 @@ static void senseless_parameters_are_refused_by_name(void **state)
         for (size_t j = 0; j < 4; j++) {
             socle_sampling how = socle_sampling_defaults();
             memcpy((char *)&how + fields[i].offset, &fields[i].bad[j], sizeof(float));
-            if (sc_sampling_check(&how, 10, &err) != SOCLE_BAD_ARGUMENT || strncmp(err.message, fields[i].name, strlen(fields[i].name)))
+            if (sc_sampling_check(&how, 10, &err) != SOCLE_BAD_ARGUMENT ||
+                strncmp(err.message, fields[i].name, strlen(fields[i].name)))
                 fail_msg("%s = %g is not refused", fields[i].name, (double)fields[i].bad[j]);
         }
     // Infinity would make every probability a NaN; -infinity is a ban.
-    const socle_logit_bias bad[] = { { -1, 0.0f }, { 10, 0.0f }, { INT32_MAX, 0.0f }, { 3, NAN }, { 3, INFINITY }, { 3, 3e38f } };
+    const socle_logit_bias bad[] = { { -1, 0.0f }, { 10, 0.0f },    { INT32_MAX, 0.0f },
+                                     { 3, NAN },   { 3, INFINITY }, { 3, 3e38f } };
     for (size_t i = 0; i < SC_COUNT(bad); i++) {
         socle_sampling how = socle_sampling_defaults();
         how.bias = &bad[i];
@@ -464,7 +472,8 @@ static void stop_strings_never_show_however_the_text_comes(void **state)
         for (uint32_t cuts = 0; cuts < 1u << (n - 1); cuts++) {
             struct stopped out = stream(cases[i].strings, n_strings, cases[i].text, cuts);
             if (strcmp(out.shown, cases[i].shown) != 0 || out.found != cases[i].found)
-                fail_msg("'%s' cut at bits %x: expected '%s', found '%s'", cases[i].text, cuts, cases[i].shown, out.shown);
+                fail_msg("'%s' cut at bits %x: expected '%s', found '%s'", cases[i].text, cuts, cases[i].shown,
+                         out.shown);
         }
     }
 }
@@ -497,8 +506,8 @@ static void check_split(const char *prompt, const char *text, const size_t *cuts
     const char *found_thinking = heard.thinking.data ? heard.thinking.data : "";
     const char *found_answer = heard.answer.data ? heard.answer.data : "";
     if (strcmp(found_thinking, thinking) != 0 || strcmp(found_answer, answer) != 0)
-        fail_msg("'%s' with %zu cuts, the first at %zu: found thinking '%s', answer '%s'", text, n_cuts, n_cuts ? cuts[0] : 0,
-                 found_thinking, found_answer);
+        fail_msg("'%s' with %zu cuts, the first at %zu: found thinking '%s', answer '%s'", text, n_cuts,
+                 n_cuts ? cuts[0] : 0, found_thinking, found_answer);
     sc_buffer_free(&heard.thinking);
     sc_buffer_free(&heard.answer);
 }
@@ -521,10 +530,12 @@ static void reasoning_is_told_from_the_answer_wherever_text_is_cut(void **state)
         { "", "<think>a<think>b</think>c", "a<think>b", "c" },
         { "", " \n\n", "", "" },
         { "<|start|>assistant",
-          "<|channel|>analysis<|message|>We think.<|end|><|start|>assistant<|channel|>final<|message|>Hello.", "We think.",
-          "Hello." },
-        { "", "<|channel|>commentary<|message|>c<|end|><|start|>assistant<|channel|>analysis<|message|>a<|end|>"
-              "<|start|>assistant<|channel|>final<|message|>f", "ca", "f" },
+          "<|channel|>analysis<|message|>We think.<|end|><|start|>assistant<|channel|>final<|message|>Hello.",
+          "We think.", "Hello." },
+        { "",
+          "<|channel|>commentary<|message|>c<|end|><|start|>assistant<|channel|>analysis<|message|>a<|end|>"
+          "<|start|>assistant<|channel|>final<|message|>f",
+          "ca", "f" },
         { "", "<|channel|>final<|message|>only", "", "only" },
     };
     for (size_t i = 0; i < SC_COUNT(cases); i++) {

@@ -15,7 +15,7 @@ extern "C" {
 
 typedef struct socle_session socle_session;
 
-// Zero-initialised options are the defaults.
+// Zero-initialized options are the defaults.
 typedef struct socle_session_options {
     uint32_t n_context;    // positions; 0: the model's, at most 8192
     uint32_t n_batch;      // prompt tokens computed together; 0: 256

@@ -7,7 +7,7 @@
 
 struct sc_arena_block;
 
-// Zero-initialise. Not thread-safe.
+// Zero-initialize. Not thread-safe.
 struct sc_arena {
     struct sc_arena_block *first; // newest block first
     size_t n_bytes;               // handed out so far

@@ -83,7 +83,7 @@ static int compare_doubles(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void summarise(struct test *t, uint32_t n_runs)
+static void summarize(struct test *t, uint32_t n_runs)
 {
     double sorted[RUNS_MAX];
     memcpy(sorted, t->runs, n_runs * sizeof *sorted);
@@ -122,7 +122,7 @@ static socle_status run_test(struct bench *b, struct cli_progress *progress, boo
         t->runs[r] = (double)n / seconds;
     }
     if (status != SOCLE_OK) return status;
-    summarise(t, n_runs);
+    summarize(t, n_runs);
     compare_with_limits(b, t, prompt);
     b->n_tests++;
     return SOCLE_OK;

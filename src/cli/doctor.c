@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
 
@@ -109,6 +110,15 @@ __attribute__((format(printf, 4, 5))) static void add_check(struct doctor *d, in
 }
 
 // ---- checks
+
+// Without measuring, nothing else would notice a name that no level has.
+static int check_name(const struct doctor *d)
+{
+    socle_cpu_level level;
+    for (size_t i = 0; d->cpu && socle_cpu_level_at(i, &level); i++)
+        if (strcasecmp(d->cpu, level.name) == 0) return -1;
+    return d->cpu ? cli_misuse("--cpu: no instruction-set level is called '%s'", d->cpu) : -1;
+}
 
 static void check_levels(struct doctor *d)
 {
@@ -283,7 +293,7 @@ static void print_machine(const struct doctor *d)
     begin_line("");
     printf("%u processor%s for this program\n", d->n_processors, d->n_processors == 1 ? "" : "s");
     for (size_t i = 0; socle_cpu_level_at(i, &level); i++) {
-        bool used = strcmp(level.name, d->best) == 0;
+        bool used = strcasecmp(level.name, d->best) == 0;
         begin_line(i ? "" : "levels");
         printf("%s%-5s%s %s%s%s\n", used ? cli_green(stdout) : "", level.name, used ? cli_reset(stdout) : "",
                level.description, level.supported ? "" : " - not on this processor", used ? "  <- in use" : "");
@@ -353,7 +363,8 @@ static int run(const struct cli_command *command, int argc, char **argv)
     };
     int code = cli_parse(command, options, argc, argv, NULL, 0, NULL);
     if (code >= 0) return code;
-    code = examine(&d);
+    code = check_name(&d);
+    if (code < 0) code = examine(&d);
     if (code >= 0) return code;
     if (d.json) return print_json(&d);
     print_machine(&d);

@@ -214,7 +214,7 @@ const struct cli_command cli_run = {
     .examples = "  socle run                                      # a story by the bundled model\n"
                 "  socle run -m model.gguf                        # a conversation\n"
                 "  socle run -m model.gguf -p 'Why is the sky blue?'\n"
-                "  git log | socle run -m model.gguf -s 'Summarise this.'\n"
+                "  git log | socle run -m model.gguf -s 'Summarize this.'\n"
                 "  socle run -p 'The wolf said' -n 100 --seed 7   # another story\n",
     .run = run,
 };

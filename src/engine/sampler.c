@@ -70,7 +70,7 @@ static void penalize(struct sc_sampler *s, const socle_sampling *how, const stru
     }
 }
 
-// "Don't repeat yourself": a token that would go on with a repetition of length L is penalised by
+// "Don't repeat yourself": a token that would go on with a repetition of length L is penalized by
 // multiplier * base^(L - allowed). Lengths come from the Z function of the reversed history, in linear time:
 // z[k] is how far the tokens before history[n - k] agree with the newest ones.
 static void penalize_repetitions(struct sc_sampler *s, const socle_sampling *how, const struct sc_sampling_input *in)

@@ -7,7 +7,7 @@
 // Records the whole program: embedding, layers, logits.
 void sc_decoder_build(struct sc_loader *l);
 
-// Attention blocks: x is the normalised residual.
+// Attention blocks: x is the normalized residual.
 struct sc_value sc_attention_grouped(struct sc_loader *l, uint32_t layer, struct sc_value x); // decoder.c
 struct sc_value sc_attention_latent(struct sc_loader *l, uint32_t layer, struct sc_value x);  // latent.c
 

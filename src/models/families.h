@@ -9,7 +9,7 @@ struct sc_loader;
 struct sc_layer_context;
 
 // What distinguishes a family from the plain Llama decoder. Optional tensors (biases, q/k norms, post-norms, sinks,
-// experts, fused products) are recognised by their presence and need no row here.
+// experts, fused products) are recognized by their presence and need no row here.
 struct sc_family {
     const char *name;    // general.architecture
     const char *example; // models of it, for people
@@ -23,7 +23,7 @@ struct sc_family {
     bool attn_softcap, final_softcap;
     // What data cannot say; NULL for most.
     void (*adjust)(struct sc_hparams *h);
-    // The attention block: x is normalised, the result is added to the residual.
+    // The attention block: x is normalized, the result is added to the residual.
     struct sc_value (*attention)(struct sc_loader *l, uint32_t layer, struct sc_value x);
 };
 

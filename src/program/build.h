@@ -2,7 +2,7 @@
 // order of its paper.
 //
 // The builder hides two things. A norm's 1/rms is not applied at once but rides along and multiplies the products of
-// what was normalised; any other reader gets the norm applied. And a quantized product's input is quantized once,
+// what was normalized; any other reader gets the norm applied. And a quantized product's input is quantized once,
 // whoever reads it first. Memory and shape failures are sticky: builder.status tells at the end.
 #ifndef SC_PROGRAM_BUILD_H
 #define SC_PROGRAM_BUILD_H

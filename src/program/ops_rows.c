@@ -135,7 +135,7 @@ static void print_route(const struct sc_op *op, struct sc_buffer *out)
     sc_buffer_printf(out, " %u of %u, %s", op->out[0].head_dim, op->in[0].head_dim, names[op->route.gating]);
     if (op->route.n_groups > 1) sc_buffer_printf(out, ", %u of %u groups", op->route.n_groups_used, op->route.n_groups);
     if (op->route.bias) sc_buffer_printf(out, ", biased choice");
-    if (op->route.normalize) sc_buffer_printf(out, ", normalised");
+    if (op->route.normalize) sc_buffer_printf(out, ", normalized");
     if (op->route.scale != 1.0f) sc_buffer_printf(out, ", times %g", (double)op->route.scale);
 }
 

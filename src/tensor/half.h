@@ -1,4 +1,4 @@
-// f16 and bf16 to f32, and f32 to f16: the stated integer rules, without branches, so that loops over them vectorise.
+// f16 and bf16 to f32, and f32 to f16: the stated integer rules, without branches, so that loops over them vectorize.
 //
 //     f16   s eeeee mmmmmmmmmm               (-1)^s * 2^(e-15)  * 1.m;   e = 0: 2^-14 * 0.m;   e = 31: infinity, NaN
 //     bf16  s eeeeeeee mmmmmmm               the upper half of an f32
@@ -35,7 +35,7 @@ static inline float sc_half_to_f32(uint16_t half)
     uint32_t special = magnitude | 0x7f800000u;
     // A subnormal's bits under the exponent of 2^-14, less 2^-14: exact, and no f32 subnormal on the way.
     uint32_t subnormal = sc_bits_of_f32(sc_f32_of_bits(magnitude + (113u << 23)) - 0x1p-14f);
-    // Masks rather than choices: compilers turn those into branches, and then do not vectorise.
+    // Masks rather than choices: compilers turn those into branches, and then do not vectorize.
     uint32_t is_subnormal = 0u - (uint32_t)(magnitude < 0x00800000u);
     uint32_t is_special = 0u - (uint32_t)(magnitude >= 0x0f800000u);
     uint32_t bits = (normal & ~is_subnormal & ~is_special) | (subnormal & is_subnormal) | (special & is_special);

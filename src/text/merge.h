@@ -28,7 +28,7 @@ struct sc_candidate {
     int32_t id;       // of the merged token
 };
 
-// Scratch memory for merging, reused from piece to piece. Zero-initialise.
+// Scratch memory for merging, reused from piece to piece. Zero-initialize.
 struct sc_merger {
     struct sc_symbol *symbols;
     size_t n_symbols, symbol_capacity;

@@ -9,7 +9,7 @@
 #include "base/buffer.h"
 #include "base/text.h"
 
-// Code points under way. Zero-initialise.
+// Code points under way. Zero-initialize.
 struct sc_code_points {
     int32_t *data; // owned
     size_t n, capacity;

@@ -8,9 +8,9 @@
 #include "text/utf8.h"
 
 const struct sc_template_limits sc_template_default_limits = {
-    .n_steps_max = 50 * 1000 * 1000,
+    .n_steps_max = 20 * 1000 * 1000,
     .depth_max = 1000,
-    .output_bytes_max = 64 * 1024 * 1024,
+    .output_bytes_max = 32 * 1024 * 1024,
     .memory_bytes_max = 256 * 1024 * 1024,
 };
 

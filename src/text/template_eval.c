@@ -237,8 +237,9 @@ static bool eval_binary(struct run *run, const struct node *node, struct value *
         *out = left;
         return sc_template_truth(left) == (node->kind == NODE_OR) || sc_template_eval(run, node->binary.right, out);
     }
-    return sc_template_eval(run, node->binary.right, &right) &&
-           sc_template_operate(run, node->binary.op, left, right, out);
+    if (!sc_template_eval(run, node->binary.right, &right)) return false;
+    run->line = node->line;
+    return sc_template_operate(run, node->binary.op, left, right, out);
 }
 
 static bool eval_list(struct run *run, const struct node *node, struct value *out)
@@ -252,8 +253,9 @@ static bool eval_list(struct run *run, const struct node *node, struct value *ou
 static bool eval_attribute(struct run *run, const struct node *node, struct value *out)
 {
     struct value object;
-    return sc_template_eval(run, node->attribute.object, &object) &&
-           sc_template_attribute(run, object, node->attribute.name, out);
+    if (!sc_template_eval(run, node->attribute.object, &object)) return false;
+    run->line = node->line;
+    return sc_template_attribute(run, object, node->attribute.name, out);
 }
 
 static bool eval_kind(struct run *run, const struct node *node, struct value *out)

@@ -19,7 +19,7 @@ static struct arguments rest_of(const struct arguments *given, size_t n)
 {
     struct arguments rest = *given;
     n = SC_MIN(n, rest.n_positional);
-    rest.positional += rest.positional ? n : 0;
+    if (rest.positional) rest.positional += n;
     rest.n_positional -= n;
     return rest;
 }

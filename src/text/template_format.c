@@ -40,8 +40,8 @@ static bool write_field(struct run *run, const struct layout *layout, struct sc_
 // Puts separators into the whole digits of a number.
 static size_t group_digits(const char *digits, size_t n, char separator, size_t every, char *out)
 {
-    size_t n_whole = strspn(digits, "0123456789abcdefABCDEF"), n_out = 0;
-    n_whole = SC_MIN(n_whole, n);
+    size_t n_whole = 0, n_out = 0;
+    while (n_whole < n && strchr(every == 3 ? "0123456789" : "0123456789abcdefABCDEF", digits[n_whole])) n_whole++;
     for (size_t i = 0; i < n; i++) {
         if (i && i < n_whole && (n_whole - i) % every == 0) out[n_out++] = separator;
         out[n_out++] = digits[i];

@@ -200,8 +200,8 @@ struct run {
     const struct string *characters[128]; // strings of one ASCII character
     // The text so far. Text under construction goes to its end, too: see sc_template_text_begin.
     struct sc_buffer output;
-    // Where the newest concatenation ends, with room to spare: appending to it again needs no copy.
-    struct { char *data; size_t used, capacity; } tail;
+    // Memory that ends with room to spare: see sc_template_extend.
+    struct { char *data; size_t used, capacity; uint64_t last_use; } tails[4];
 };
 
 // template_run.c: failing, bounds, memory.
@@ -210,6 +210,10 @@ bool sc_template_step(struct run *run, uint64_t n);       // counts n steps
 bool sc_template_step_bytes(struct run *run, size_t n);   // the steps that work on n bytes of text counts for
 bool sc_template_enter(struct run *run);                  // one level deeper; the caller does run->depth-- after
 void *sc_template_alloc(struct run *run, size_t n, size_t size); // zeroed array; NULL after failing
+// A copy of data[0..n) with room for n_more bytes behind it. Where the data end in memory that was extended before and has
+// room left, nothing is copied: values are immutable, so the old one and its continuation may share their beginning.
+// So text and lists that a template builds by adding to them take linear time. NULL after failing.
+void *sc_template_extend(struct run *run, const void *data, size_t n_bytes, size_t n_more);
 bool sc_template_write(struct run *run, const char *bytes, size_t n_bytes);
 bool sc_template_write_string(struct run *run, const char *text);
 bool sc_template_write_repeated(struct run *run, const struct string *unit, size_t n);

@@ -105,26 +105,11 @@ static bool operate_real(struct run *run, enum operator op, double a, double b, 
 
 bool sc_template_concat(struct run *run, const struct string *a, const struct string *b, struct value *out)
 {
-    size_t n_bytes = a->n_bytes + b->n_bytes;
-    char *data;
-    if (run->tail.data && a->n_bytes && a->data + a->n_bytes == run->tail.data + run->tail.used &&
-        b->n_bytes <= run->tail.capacity - run->tail.used) {
-        data = (char *)(uintptr_t)a->data; // in the tail, which is ours
-        if (b->n_bytes) memcpy(run->tail.data + run->tail.used, b->data, b->n_bytes);
-        run->tail.used += b->n_bytes;
-    } else {
-        size_t capacity = n_bytes < 256 ? n_bytes : n_bytes * 2;
-        data = sc_template_alloc(run, capacity + 1, 1);
-        if (!data || !sc_template_step_bytes(run, n_bytes)) return false;
-        if (a->n_bytes) memcpy(data, a->data, a->n_bytes);
-        if (b->n_bytes) memcpy(data + a->n_bytes, b->data, b->n_bytes);
-        run->tail.data = data;
-        run->tail.used = n_bytes;
-        run->tail.capacity = capacity;
-    }
     struct string *string = sc_template_alloc(run, 1, sizeof *string);
-    if (!string || !sc_template_step_bytes(run, b->n_bytes)) return false;
-    *string = (struct string){ .data = data, .n_bytes = n_bytes, .n_points = a->n_points + b->n_points };
+    char *data = string ? sc_template_extend(run, a->data, a->n_bytes, b->n_bytes) : NULL;
+    if (!data || !sc_template_step_bytes(run, b->n_bytes)) return false;
+    if (b->n_bytes) memcpy(data + a->n_bytes, b->data, b->n_bytes);
+    *string = (struct string){ data, a->n_bytes + b->n_bytes, a->n_points + b->n_points, false };
     *out = (struct value){ .kind = VALUE_STRING, .string = string };
     return true;
 }
@@ -141,11 +126,13 @@ static bool add_strings(struct run *run, struct value a, struct value b, struct 
 
 static bool add_lists(struct run *run, struct value a, struct value b, struct value *out)
 {
-    struct list *list = sc_template_list_new(run, a.list->n + b.list->n);
-    if (!list || !sc_template_step(run, (a.list->n + b.list->n) / 8)) return false;
-    if (a.list->n) memcpy(list->items, a.list->items, a.list->n * sizeof *list->items);
-    if (b.list->n) memcpy(list->items + a.list->n, b.list->items, b.list->n * sizeof *list->items);
-    list->n = list->capacity;
+    enum { ITEM = sizeof(struct value) };
+    struct list *list = sc_template_list_new(run, 0);
+    if (!list || !sc_template_step(run, b.list->n / 8)) return false;
+    list->n = list->capacity = a.list->n + b.list->n; // full, so that nothing is ever pushed behind the end
+    if (list->n) list->items = sc_template_extend(run, a.list->items, a.list->n * ITEM, b.list->n * ITEM);
+    if (list->n && !list->items) return false;
+    if (b.list->n) memcpy(list->items + a.list->n, b.list->items, b.list->n * ITEM);
     *out = (struct value){ .kind = a.kind, .list = list };
     return true;
 }

@@ -75,7 +75,7 @@ static bool parse_if(struct parser *parser, struct node **out)
 
 static bool parse_for(struct parser *parser, struct node **out)
 {
-    static const char *const ends[] = { "endfor", "else", NULL };
+    static const char *const ends[] = { "else", "endfor", NULL };
     struct node *node = *out = new_here(parser, NODE_FOR);
     if (!node || !sc_template_advance(parser)) return false;
     if (!sc_template_parse_target(parser, "in", false, &node->loop.target)) return false;

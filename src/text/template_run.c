@@ -45,6 +45,31 @@ void *sc_template_alloc(struct run *run, size_t n, size_t size)
     return memory;
 }
 
+void *sc_template_extend(struct run *run, const void *data, size_t n_bytes, size_t n_more)
+{
+    size_t oldest = 0;
+    for (size_t i = 0; i < SC_COUNT(run->tails); i++) {
+        if (run->tails[i].last_use < run->tails[oldest].last_use) oldest = i;
+        if (!n_bytes || !run->tails[i].data || n_more > run->tails[i].capacity - run->tails[i].used) continue;
+        char *end = run->tails[i].data + run->tails[i].used;
+        if ((const char *)data + n_bytes != end) continue;
+        run->tails[i].used += n_more;
+        run->tails[i].last_use = run->n_steps;
+        return end - n_bytes;
+    }
+    if (n_bytes > SIZE_MAX / 4 || n_more > SIZE_MAX / 4) return sc_template_alloc(run, SIZE_MAX, 1);
+    size_t n = n_bytes + n_more, capacity = n < 256 ? n : n * 2;
+    char *copy = sc_template_alloc(run, capacity, 1);
+    if (!copy || !sc_template_step_bytes(run, n)) return NULL;
+    if (n_bytes) memcpy(copy, data, n_bytes);
+    if (capacity == n) return copy; // too little to be worth remembering
+    run->tails[oldest].data = copy;
+    run->tails[oldest].used = n;
+    run->tails[oldest].capacity = capacity;
+    run->tails[oldest].last_use = run->n_steps;
+    return copy;
+}
+
 static bool output_failed(struct run *run)
 {
     return sc_template_fail(run, "the template makes more than %zu bytes of text (output_bytes_max)",

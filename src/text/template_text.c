@@ -23,14 +23,24 @@ uint32_t sc_template_point(const char *at, size_t *n_bytes)
 
 size_t sc_template_point_offset(const struct string *string, size_t index)
 {
+    enum { BLOCK = 64 };
     if (string->n_bytes == string->n_points) return index;
-    size_t i = 0;
+    size_t at = 0;
+    while (string->n_bytes - at >= BLOCK) { // whole blocks first: counting where characters begin is quick
+        size_t n = 0;
+        for (size_t i = 0; i < BLOCK; i++) n += ((unsigned char)string->data[at + i] & 0xC0) != 0x80;
+        if (n > index) break;
+        index -= n;
+        at += BLOCK;
+    }
+    // A block may end within a character.
+    while (at < string->n_bytes && ((unsigned char)string->data[at] & 0xC0) == 0x80) at++;
     for (; index; index--) {
         size_t n;
-        sc_template_point(string->data + i, &n);
-        i += n;
+        sc_template_point(string->data + at, &n);
+        at += n;
     }
-    return i;
+    return at;
 }
 
 bool sc_template_substring(struct run *run, const struct string *string, size_t begin, size_t end, struct value *out)

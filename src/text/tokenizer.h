@@ -37,7 +37,7 @@ struct sc_tokenizer;
 socle_status sc_tokenizer_load(const struct sc_gguf *gguf, struct sc_tokenizer **out, socle_error *err);
 void sc_tokenizer_free(struct sc_tokenizer *tokenizer); // NULL is fine
 
-// A growing list of ids. Zero-initialise.
+// A growing list of ids. Zero-initialize.
 struct sc_token_ids {
     int32_t *ids; // owned
     size_t n, capacity;

@@ -1,6 +1,6 @@
 // Elementary functions from exact steps: no libm, so that every machine gives the same bits (docs/numerics.md).
 //
-// Only +, -, *, /, fma, conversions and bit patterns of binary32 are used. Loops over these vectorise.
+// Only +, -, *, /, fma, conversions and bit patterns of binary32 are used. Loops over these vectorize.
 #ifndef SC_KERNELS_REF_ELEMENTARY_H
 #define SC_KERNELS_REF_ELEMENTARY_H
 

@@ -12,7 +12,7 @@
 
 enum { BLOCKS_MAX = SC_SEGMENT / 32 };
 
-// Exact products of a group. The sizes there are get loops of known length, which compilers vectorise whole.
+// Exact products of a group. The sizes there are get loops of known length, which compilers vectorize whole.
 static inline int32_t dot(const int8_t *a, const int8_t *b, size_t n)
 {
     int32_t sum = 0;
