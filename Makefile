@@ -17,7 +17,7 @@ $(BUILD)/build.ninja:
 	@meson setup $(BUILD) --prefix $(PREFIX) $(MESON_OPTIONS) >/dev/null || { cat $(BUILD)/meson-logs/meson-log.txt; exit 1; }
 
 demo: all ## a story by the bundled model
-	@$(BUILD)/socle run -m share/tales.gguf -p "Once upon a time" -n 200 --seed 1
+	@$(BUILD)/socle run -m share/tales.gguf -p "Once upon a time" -n 150 --temperature 0.6 --seed 2
 
 test: deps ## every test, in release and sanitizer builds; ends with one line of counts
 	@tests/run

@@ -221,7 +221,7 @@ static void samplers_agree_with_the_table(void **state)
     json_decref(cases);
 }
 
-static void each_token_is_penalised_once_by_each_rule(void **state)
+static void each_token_is_penalized_once_by_each_rule(void **state)
 {
     (void)state;
     const float logits[] = { 2.0f, -2.0f, 1.0f, 0.0f };
@@ -248,7 +248,7 @@ static bool breaks_at_nine(const void *context, int32_t token)
     return token == 9;
 }
 
-static void dry_penalises_what_would_go_on_with_a_repetition(void **state)
+static void dry_penalizes_what_would_go_on_with_a_repetition(void **state)
 {
     (void)state;
     enum { N = 10 };
@@ -559,8 +559,8 @@ int main(void)
         cmocka_unit_test(defaults_are_as_documented),
         cmocka_unit_test(greedy_takes_the_best_and_the_lower_id_on_ties),
         cmocka_unit_test(samplers_agree_with_the_table),
-        cmocka_unit_test(each_token_is_penalised_once_by_each_rule),
-        cmocka_unit_test(dry_penalises_what_would_go_on_with_a_repetition),
+        cmocka_unit_test(each_token_is_penalized_once_by_each_rule),
+        cmocka_unit_test(dry_penalizes_what_would_go_on_with_a_repetition),
         cmocka_unit_test(draws_depend_on_seed_and_position_alone),
         cmocka_unit_test(draws_follow_the_probabilities),
         cmocka_unit_test(a_bias_can_ban_and_force_a_token),

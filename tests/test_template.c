@@ -49,7 +49,8 @@ static void expect_error_under(struct sc_text source, const json_t *inputs, cons
     struct sc_buffer out = { 0 };
     socle_error err = { 0 };
     socle_status status = render(source, inputs, options, &out, &err);
-    if (status != SOCLE_BAD_TEMPLATE) fail_msg("%.60s: status %d instead of an error with \"%s\"", source.data, status, says);
+    if (status != SOCLE_BAD_TEMPLATE)
+        fail_msg("%.60s: status %d instead of an error with \"%s\"", source.data, status, says);
     if (!strstr(err.message, says)) fail_msg("%.60s: \"%s\" does not say \"%s\"", source.data, err.message, says);
     assert_null(out.data);
 }
@@ -73,12 +74,15 @@ static bool agrees(const char *name, struct sc_text source, const json_t *inputs
     const char *says = json_string_value(json_object_get(row, "says"));
     bool ok;
     if (output)
-        ok = status == SOCLE_OK && sc_text_equal((struct sc_text){ out.data, out.n_bytes },
-                                                 (struct sc_text){ json_string_value(output), json_string_length(output) });
+        ok = status == SOCLE_OK &&
+             sc_text_equal((struct sc_text){ out.data, out.n_bytes },
+                           (struct sc_text){ json_string_value(output), json_string_length(output) });
     else ok = status == SOCLE_BAD_TEMPLATE && (!says || strstr(err.message, says));
     if (!ok)
         print_error("%s\n  expected: %s\n  got:      %s\n", name,
-                    output ? json_string_value(output) : says ? says : "an error",
+                    output ? json_string_value(output)
+                    : says ? says
+                           : "an error",
                     status == SOCLE_OK ? (out.data ? out.data : "") : err.message);
     sc_buffer_free(&out);
     return ok;
@@ -92,8 +96,7 @@ static void test_small_cases(void **state)
     if (!file) fail_msg("jinja_cases.json: %s", problem.text);
     size_t i, n_bad = 0;
     json_t *row;
-    json_array_foreach(json_object_get(file, "cases"), i, row)
-    {
+    json_array_foreach (json_object_get(file, "cases"), i, row) {
         const json_t *source = json_object_get(row, "template");
         struct sc_text text = { json_string_value(source), json_string_length(source) };
         n_bad += !agrees(text.data, text, json_object_get(file, "inputs"), row);
@@ -174,7 +177,9 @@ static void test_interface(void **state)
 static void test_line_numbers(void **state)
 {
     (void)state;
-    static const struct { const char *source, *says; } rows[] = {
+    static const struct {
+        const char *source, *says;
+    } rows[] = {
         { "a\nb\n{{ 1 / 0 }}", "template line 3: division by zero" },
         { "\r\n\r\n{{ x.y }}", "template line 3: 'x' is undefined" },
         { "{# a\nb #}\n{% if x.y %}{% endif %}", "template line 3: 'x' is undefined" },
@@ -192,7 +197,9 @@ static void test_clock(void **state)
 {
     (void)state;
     struct sc_template_options options = { sc_template_default_limits, "2024-02-29" };
-    static const struct { const char *now, *format, *expected; } rows[] = {
+    static const struct {
+        const char *now, *format, *expected;
+    } rows[] = {
         { "2024-02-29", "%j %A %V %H", "060 Thursday 09 00" },
         { "2021-01-03T23:59:59", "%G-W%V-%u %I:%M:%S %p %U %W", "2020-W53-7 11:59:59 PM 01 00" },
         { "2018-12-31 06:07:08", "%G %V %-I %e%k|%l|%y%C", "2019 01 6 31 6| 6|1820" },
@@ -236,7 +243,9 @@ static void test_not_utf8(void **state)
 static void test_refusals(void **state)
 {
     (void)state;
-    static const struct { const char *source, *says; } rows[] = {
+    static const struct {
+        const char *source, *says;
+    } rows[] = {
         { "{{ [1]|random }}", "'random' is refused" },
         { "{{ lipsum() }}", "'lipsum' is refused" },
         { "{{ 9223372036854775807 + 1 }}", "does not fit 64 bits" },
@@ -264,7 +273,8 @@ static void test_each_limit(void **state)
     (void)state;
     static const char nested[] = "{% macro f(n) %}{{ f(n + 1) }}{% endmacro %}{{ f(0) }}";
     static const char turns[] = "{% for i in range(1000) %}{% for j in range(1000) %}{% endfor %}{% endfor %}";
-    static const char growth[] = "{% set ns = namespace(x='a') %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}";
+    static const char growth[] =
+        "{% set ns = namespace(x='a') %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}";
     static const char output[] = "{% for i in range(1000) %}0123456789{% endfor %}";
     struct sc_template_options options = defaults();
     options.limits.n_steps_max = 10000;
@@ -302,7 +312,9 @@ static void expect_repeated_error(const char *before, const char *piece, size_t 
 static void test_deep_sources(void **state)
 {
     (void)state;
-    static const struct { const char *before, *piece, *after, *says; } rows[] = {
+    static const struct {
+        const char *before, *piece, *after, *says;
+    } rows[] = {
         { "{{ ", "(", "", "inside each other" },
         { "{{ ", "[", "", "inside each other" },
         { "{{ ", "{1:", "", "inside each other" },
@@ -333,13 +345,35 @@ static void test_deep_sources(void **state)
         expect_repeated_error(rows[i].before, rows[i].piece, 50000, rows[i].after, rows[i].says);
     expect_repeated_error("", "x", SC_TEMPLATE_SOURCE_BYTES_MAX + 1, "", "more than the limit");
     expect_repeated_error("{{ ", "9", 1000, " }}", "digits");
+    // Many names: {{ f(a0=1,a1=1,...) }} and {{ a0 a1 ... }}.
+    static const struct {
+        const char *before, *says;
+    } names[] = {
+        { "{{ f(", "more than 1000 named arguments" },
+        { "", "more than 10000 names" },
+    };
+    for (size_t i = 0; i < SC_COUNT(names); i++) {
+        struct sc_buffer source = { 0 };
+        char piece[40];
+        struct sc_template_options options = defaults();
+        sc_buffer_append_string(&source, names[i].before);
+        for (int k = 0; k < 20000; k++) {
+            snprintf(piece, sizeof piece, i ? "{%% set a%d = 1 %%}" : "a%d=1,", k);
+            sc_buffer_append_string(&source, piece);
+        }
+        expect_error_under((struct sc_text){ source.data, source.n_bytes }, NULL, &options, names[i].says);
+        sc_buffer_free(&source);
+    }
 }
 
 // Long but flat sources are fine.
 static void test_long_sources(void **state)
 {
     (void)state;
-    static const struct { const char *before, *piece, *after; size_t n, n_out; } rows[] = {
+    static const struct {
+        const char *before, *piece, *after;
+        size_t n, n_out;
+    } rows[] = {
         { "", "{% if 1 %}x{% endif %}", "", 10000, 10000 },
         { "{{ 'x'", " ~ 'x'", " }}", 10000, 10001 },
         { "{{ '", "x", "' }}", 100000, 100000 },
@@ -366,7 +400,9 @@ static void test_long_sources(void **state)
 static void test_hostile_templates(void **state)
 {
     (void)state;
-    static const struct { const char *source, *says; } rows[] = {
+    static const struct {
+        const char *source, *says;
+    } rows[] = {
         { "{{ 'a' * 10000000000 }}", "output_bytes_max" },
         { "{{ [1] * 10000000000 }}", "" },
         { "{{ (1, 2) * 9223372036854775807 }}", "" },
@@ -390,25 +426,39 @@ static void test_hostile_templates(void **state)
         { "{{ ('a' * 5000000)|replace('a', 'b' * 1000) }}", "output_bytes_max" },
         { "{{ ('a' * 1000000)|map('replace', 'a', 'b' * 1000)|join }}", "" },
         { "{% for i in [1] recursive %}{{ loop([1]) }}{% endfor %}", "depth_max" },
-        { "{% macro f() %}{% call f() %}{% endcall %}{{ caller }}{% endmacro %}{% call f() %}{% endcall %}", "depth_max" },
+        { "{% macro f() %}{% call f() %}{% endcall %}{{ caller }}{% endmacro %}{% call f() %}{% endcall %}",
+          "depth_max" },
         { "{% set ns = namespace() %}{% set ns.me = ns %}{{ ns }}", "depth_max" },
-        { "{% set ns = namespace(x=[]) %}{% for i in range(5000) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x }}", "depth_max" },
-        { "{% set ns = namespace(x=[]) %}{% for i in range(5000) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x|tojson }}", "depth_max" },
-        { "{% set ns = namespace(x=[]) %}{% for i in range(5000) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x|pprint }}", "depth_max" },
+        { "{% set ns = namespace(x=[]) %}{% for i in range(5000) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x }}",
+          "depth_max" },
+        { "{% set ns = namespace(x=[]) %}{% for i in range(5000) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x|tojson }}",
+          "depth_max" },
+        { "{% set ns = namespace(x=[]) %}{% for i in range(5000) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x|pprint }}",
+          "depth_max" },
         { "{% set ns = namespace(x=(), y=()) %}{% for i in range(5000) %}{% set ns.x = (ns.x,) %}{% set ns.y = (ns.y,) %}"
-          "{% endfor %}{{ ns.x == ns.y }}", "depth_max" },
+          "{% endfor %}{{ ns.x == ns.y }}",
+          "depth_max" },
         { "{% set ns = namespace(x=(), y=()) %}{% for i in range(5000) %}{% set ns.x = (ns.x,) %}{% set ns.y = (ns.y,) %}"
-          "{% endfor %}{{ ns.x < ns.y }}", "depth_max" },
-        { "{% set ns = namespace(x=()) %}{% for i in range(5000) %}{% set ns.x = (ns.x,) %}{% endfor %}{{ {ns.x: 1} }}", "depth_max" },
+          "{% endfor %}{{ ns.x < ns.y }}",
+          "depth_max" },
+        { "{% set ns = namespace(x=()) %}{% for i in range(5000) %}{% set ns.x = (ns.x,) %}{% endfor %}{{ {ns.x: 1} }}",
+          "depth_max" },
         { "{% set ns = namespace(x=(), y=()) %}{% for i in range(60) %}{% set ns.x = (ns.x, ns.x) %}"
-          "{% set ns.y = (ns.y, ns.y) %}{% endfor %}{{ ns.x == ns.y }}", "n_steps_max" },
-        { "{% set ns = namespace(x=()) %}{% for i in range(60) %}{% set ns.x = (ns.x, ns.x) %}{% endfor %}{{ {ns.x: 1} }}", "n_steps_max" },
-        { "{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x }}", "output_bytes_max" },
-        { "{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = ns.x + ns.x %}{% endfor %}", "memory_bytes_max" },
-        { "{% set ns = namespace(x='a') %}{% for i in range(60) %}{% set ns.x = ns.x + ns.x %}{% endfor %}", "memory_bytes_max" },
-        { "{% set a = 'a' * 1000000 %}{% set b = a ~ 'b' %}{% for i in range(99999) %}{{ b in a }}{% endfor %}", "n_steps_max" },
+          "{% set ns.y = (ns.y, ns.y) %}{% endfor %}{{ ns.x == ns.y }}",
+          "n_steps_max" },
+        { "{% set ns = namespace(x=()) %}{% for i in range(60) %}{% set ns.x = (ns.x, ns.x) %}{% endfor %}{{ {ns.x: 1} }}",
+          "n_steps_max" },
+        { "{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x }}",
+          "output_bytes_max" },
+        { "{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = ns.x + ns.x %}{% endfor %}",
+          "memory_bytes_max" },
+        { "{% set ns = namespace(x='a') %}{% for i in range(60) %}{% set ns.x = ns.x + ns.x %}{% endfor %}",
+          "memory_bytes_max" },
+        { "{% set a = 'a' * 1000000 %}{% set b = a ~ 'b' %}{% for i in range(99999) %}{{ b in a }}{% endfor %}",
+          "n_steps_max" },
         { "{% set a = 'a' * 1000000 %}{% set b = 'b' ~ a[500000:] %}{{ a.rfind(b) }}{% set b = 'a' * 400000 ~ 'b' ~ 'a' * 100000 %}"
-          "{{ a.rfind(b) }}", "n_steps_max" },
+          "{{ a.rfind(b) }}",
+          "n_steps_max" },
         { "{% set a = 'a' * 1000000 %}{{ a.strip('b' * 1000000 ~ 'a')|length }}", "n_steps_max" },
         { "{% set a = range(99999)|list %}{% for i in a %}{{ -1 in a }}{% endfor %}", "n_steps_max" },
         { "{% set a = 'é' * 1000000 %}{% for i in range(99999) %}{% set x = a[999999] %}{% endfor %}", "n_steps_max" },
@@ -510,13 +560,20 @@ static void test_long_conversation(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_small_cases),     cmocka_unit_test(test_real_templates),
-        cmocka_unit_test(test_interface),       cmocka_unit_test(test_line_numbers),
-        cmocka_unit_test(test_clock),           cmocka_unit_test(test_not_utf8),
-        cmocka_unit_test(test_refusals),        cmocka_unit_test(test_each_limit),
-        cmocka_unit_test(test_deep_sources),    cmocka_unit_test(test_long_sources),
-        cmocka_unit_test(test_hostile_templates), cmocka_unit_test(test_deep_inputs),
-        cmocka_unit_test(test_threads),         cmocka_unit_test(test_long_conversation),
+        cmocka_unit_test(test_small_cases),
+        cmocka_unit_test(test_real_templates),
+        cmocka_unit_test(test_interface),
+        cmocka_unit_test(test_line_numbers),
+        cmocka_unit_test(test_clock),
+        cmocka_unit_test(test_not_utf8),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_each_limit),
+        cmocka_unit_test(test_deep_sources),
+        cmocka_unit_test(test_long_sources),
+        cmocka_unit_test(test_hostile_templates),
+        cmocka_unit_test(test_deep_inputs),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_long_conversation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,8 +22,8 @@ socle_status sc_template_parse(struct sc_text source, struct sc_template **out, 
     if (!err) err = &own;
     *out = NULL;
     if (source.n_bytes > SC_TEMPLATE_SOURCE_BYTES_MAX)
-        return sc_fail(err, SOCLE_BAD_TEMPLATE, "the template has %zu bytes, more than the limit of %d",
-                       source.n_bytes, SC_TEMPLATE_SOURCE_BYTES_MAX);
+        return sc_fail(err, SOCLE_BAD_TEMPLATE, "the template has %zu bytes, more than the limit of %d", source.n_bytes,
+                       SC_TEMPLATE_SOURCE_BYTES_MAX);
     size_t n_valid = source.n_bytes ? sc_utf8_valid_run(source.data, source.n_bytes) : 0;
     if (n_valid != source.n_bytes)
         return sc_fail(err, SOCLE_BAD_TEMPLATE, "the template is not UTF-8 at byte %zu", n_valid);

@@ -42,9 +42,9 @@ static bool loop_attribute(struct run *run, struct loop *loop, struct sc_text na
     return true;
 }
 
-static bool namespace_attribute(const struct dict *members, struct sc_text name, struct value *out)
+static bool namespace_attribute(struct run *run, const struct dict *members, struct sc_text name, struct value *out)
 {
-    struct value *there = sc_template_dict_find_text(members, name.data, name.n_bytes);
+    struct value *there = sc_template_dict_find_text(run, members, name.data, name.n_bytes);
     if (there) *out = *there;
     return true;
 }
@@ -52,8 +52,7 @@ static bool namespace_attribute(const struct dict *members, struct sc_text name,
 static bool macro_attribute(struct run *run, const struct macro *macro, struct sc_text name, struct value *out)
 {
     const struct signature *signature = &macro->node->macro.signature;
-    if (sc_text_is(name, "name"))
-        *out = (struct value){ .kind = VALUE_STRING, .string = macro->node->macro.name };
+    if (sc_text_is(name, "name")) *out = (struct value){ .kind = VALUE_STRING, .string = macro->node->macro.name };
     else if (sc_text_is(name, "caller")) *out = sc_template_bool(signature->takes_caller);
     else if (sc_text_is(name, "catch_kwargs")) *out = sc_template_bool(signature->takes_named);
     else if (sc_text_is(name, "catch_varargs")) *out = sc_template_bool(signature->takes_any);
@@ -61,7 +60,8 @@ static bool macro_attribute(struct run *run, const struct macro *macro, struct s
         struct list *list = sc_template_list_new(run, signature->n);
         if (!list) return false;
         for (size_t i = 0; i < signature->n; i++)
-            if (!sc_template_list_push(run, list, (struct value){ .kind = VALUE_STRING, .string = signature->items[i].name }))
+            if (!sc_template_list_push(run, list,
+                                       (struct value){ .kind = VALUE_STRING, .string = signature->items[i].name }))
                 return false;
         *out = sc_template_tuple(list);
     }
@@ -82,11 +82,12 @@ static const struct native *methods_of(struct value object)
     }
 }
 
-static bool bind_method(struct run *run, struct value object, const struct native *native,
-                        const struct string *name, struct value *out)
+static bool bind_method(struct run *run, struct value object, const struct native *native, const struct string *name,
+                        struct value *out)
 {
     if (!native->call) {
-        struct undefined refused = { .type_name = sc_template_type_name(object), .is_refused = true,
+        struct undefined refused = { .type_name = sc_template_type_name(object),
+                                     .is_refused = true,
                                      .name = { .kind = VALUE_STRING, .string = name } };
         return sc_template_undefined(run, refused, out);
     }
@@ -103,7 +104,8 @@ static bool own_attribute(struct run *run, struct value object, const struct str
     struct sc_text text = { name->data, name->n_bytes };
     *out = (struct value){ 0 };
     if (text.n_bytes > 4 && memcmp(text.data, "__", 2) == 0 && memcmp(text.data + text.n_bytes - 2, "__", 2) == 0) {
-        struct undefined refused = { .type_name = sc_template_type_name(object), .is_refused = true,
+        struct undefined refused = { .type_name = sc_template_type_name(object),
+                                     .is_refused = true,
                                      .name = { .kind = VALUE_STRING, .string = name } };
         return sc_template_undefined(run, refused, out);
     }
@@ -113,7 +115,7 @@ static bool own_attribute(struct run *run, struct value object, const struct str
         native = sc_template_native_find(sc_template_methods_string_ask, text.data, text.n_bytes);
     if (native) return bind_method(run, object, native, name, out);
     if (object.kind == VALUE_LOOP) return loop_attribute(run, object.loop, text, out);
-    if (object.kind == VALUE_NAMESPACE) return namespace_attribute(object.dict, text, out);
+    if (object.kind == VALUE_NAMESPACE) return namespace_attribute(run, object.dict, text, out);
     if (object.kind == VALUE_MACRO) return macro_attribute(run, object.macro, text, out);
     if (object.kind == VALUE_TUPLE && object.list->is_group) {
         if (sc_text_is(text, "grouper")) *out = object.list->items[0];
@@ -184,7 +186,7 @@ bool sc_template_attribute(struct run *run, struct value object, const struct st
     if (object.kind == VALUE_UNDEFINED) return sc_template_fail_undefined(run, object);
     if (object.kind == VALUE_DICT && name->n_bytes > 1 && name->data[0] != '_') {
         // The usual case: an input's member that is no method.
-        struct value *there = sc_template_dict_find_text(object.dict, name->data, name->n_bytes);
+        struct value *there = sc_template_dict_find_text(run, object.dict, name->data, name->n_bytes);
         if (there && !sc_template_native_find(sc_template_methods_dict, name->data, name->n_bytes)) {
             *out = *there;
             return true;
@@ -211,16 +213,16 @@ int64_t sc_template_clamp_index(int64_t index, int64_t n)
 }
 
 // start, stop and step of a slice of n items, as Python works them out; how many items it takes.
-static bool slice_bounds(struct run *run, const struct value bounds[3], int64_t n, int64_t *start, int64_t *step,
-                         int64_t *n_items)
+static bool slice_bounds(struct run *run, const struct value bounds[3], int64_t n, struct range *out)
 {
     for (int i = 0; i < 3; i++)
         if (bounds[i].kind != VALUE_NONE && !sc_template_is_integer(bounds[i]))
             return sc_template_fail(run, "slice indices must be integers or None, not '%s'",
                                     sc_template_type_name(bounds[i]));
-    if (!sc_template_arg_int(run, bounds[2].kind == VALUE_NONE ? sc_template_int(1) : bounds[2], 1, step)) return false;
-    if (*step == 0) return sc_template_fail(run, "slice step cannot be zero");
-    bool back = *step < 0;
+    struct value step = bounds[2].kind == VALUE_NONE ? sc_template_int(1) : bounds[2];
+    if (!sc_template_arg_int(run, step, 1, &out->step)) return false;
+    if (out->step == 0) return sc_template_fail(run, "slice step cannot be zero");
+    bool back = out->step < 0;
     int64_t low = back ? -1 : 0, high = back ? n - 1 : n, ends[2] = { back ? high : low, back ? low : high };
     for (int i = 0; i < 2; i++) {
         if (bounds[i].kind == VALUE_NONE) continue;
@@ -228,64 +230,68 @@ static bool slice_bounds(struct run *run, const struct value bounds[3], int64_t 
         if (index < 0) index = index < -n ? -1 : index + n;
         ends[i] = SC_MIN(SC_MAX(index, low), high);
     }
-    *start = ends[0];
-    *n_items = 0;
-    if (!back && ends[1] > ends[0]) *n_items = (ends[1] - ends[0] - 1) / *step + 1;
+    out->start = ends[0];
+    out->stop = ends[1];
+    out->n = 0;
+    if (!back && ends[1] > ends[0]) out->n = (ends[1] - ends[0] - 1) / out->step + 1;
     // The step may be the smallest number there is, which has no opposite.
-    if (back && ends[0] > ends[1]) *n_items = (int64_t)((uint64_t)(ends[0] - ends[1] - 1) / (0 - (uint64_t)*step)) + 1;
+    if (back && ends[0] > ends[1])
+        out->n = (int64_t)((uint64_t)(ends[0] - ends[1] - 1) / (0 - (uint64_t)out->step)) + 1;
     return true;
 }
 
-static bool slice_string(struct run *run, const struct string *string, int64_t start, int64_t step, int64_t n,
-                         struct value *out)
+static bool slice_string(struct run *run, const struct string *string, const struct range *slice, struct value *out)
 {
     if (!sc_template_step_bytes(run, string->n_bytes)) return false;
-    if (n == 0) return sc_template_string_view(run, "", 0, out);
-    if (step == 1) {
-        size_t begin = sc_template_point_offset(string, (size_t)start), end = string->n_bytes;
-        if ((size_t)(start + n) < string->n_points) end = sc_template_point_offset(string, (size_t)(start + n));
+    if (slice->n == 0) return sc_template_string_view(run, "", 0, out);
+    if (slice->step == 1) {
+        size_t begin = sc_template_point_offset(string, (size_t)slice->start), end = string->n_bytes;
+        if ((size_t)slice->stop < string->n_points) end = sc_template_point_offset(string, (size_t)slice->stop);
         return sc_template_substring(run, string, begin, end, out);
     }
     const struct list *characters;
     struct value whole = { .kind = VALUE_STRING, .string = string };
     size_t begin = sc_template_text_begin(run);
     if (!sc_template_items(run, whole, &characters)) return false;
-    for (int64_t i = 0; i < n; i++) {
-        const struct string *character = characters->items[start + i * step].string;
+    for (int64_t i = 0; i < slice->n; i++) {
+        const struct string *character = characters->items[slice->start + i * slice->step].string;
         if (!sc_template_write(run, character->data, character->n_bytes)) return false;
     }
     return sc_template_text_end(run, begin, out);
 }
 
+static bool slice_range(struct run *run, const struct range *from, const struct range *slice, struct value *out)
+{
+    struct range *range = sc_template_alloc(run, 1, sizeof *range);
+    if (!range) return false;
+    int64_t offset;
+    range->n = slice->n;
+    if (__builtin_mul_overflow(slice->step, from->step, &range->step) ||
+        __builtin_mul_overflow(slice->start, from->step, &offset) ||
+        __builtin_add_overflow(from->start, offset, &range->start) ||
+        __builtin_mul_overflow(slice->stop, from->step, &offset) ||
+        __builtin_add_overflow(from->start, offset, &range->stop))
+        return sc_template_fail(run, "a whole number that does not fit 64 bits");
+    *out = (struct value){ .kind = VALUE_RANGE, .range = range };
+    return true;
+}
+
 bool sc_template_slice(struct run *run, struct value object, const struct value bounds[3], struct value *out)
 {
-    int64_t n, start = 0, step = 1, n_items = 0;
+    int64_t n;
+    struct range slice = { 0 };
     if (object.kind == VALUE_UNDEFINED) return sc_template_fail_undefined(run, object);
-    bool is_sliceable = object.kind == VALUE_STRING || object.kind == VALUE_LIST || object.kind == VALUE_TUPLE ||
-                        object.kind == VALUE_RANGE;
-    if (!is_sliceable) { // as with any other key that is not there
-        *out = (struct value){ 0 };
-        return missing(run, object, sc_template_none(), out);
-    }
-    if (!sc_template_length(run, object, &n)) return false;
-    if (!slice_bounds(run, bounds, n, &start, &step, &n_items)) return false;
-    if (object.kind == VALUE_STRING) return slice_string(run, object.string, start, step, n_items, out);
-    if (object.kind == VALUE_RANGE) {
-        struct range *range = sc_template_alloc(run, 1, sizeof *range);
-        if (!range) return false;
-        const struct range *from = object.range;
-        int64_t first = from->start + start * from->step, stride = 0, length = 0;
-        if (__builtin_mul_overflow(step, from->step, &stride) || __builtin_mul_overflow(stride, n_items, &length) ||
-            __builtin_add_overflow(first, length, &length))
-            return sc_template_fail(run, "a whole number that does not fit 64 bits");
-        *range = (struct range){ .start = first, .stop = length, .step = stride, .n = n_items };
-        *out = (struct value){ .kind = VALUE_RANGE, .range = range };
-        return true;
-    }
-    struct list *list = sc_template_list_new(run, (size_t)n_items);
-    if (!list || !sc_template_step(run, (uint64_t)n_items / 8)) return false;
-    for (int64_t i = 0; i < n_items; i++)
-        if (!sc_template_list_push(run, list, object.list->items[start + i * step])) return false;
+    if (object.kind == VALUE_DICT) return sc_template_fail(run, "unhashable type: 'slice'");
+    if (object.kind != VALUE_STRING && object.kind != VALUE_LIST && object.kind != VALUE_TUPLE &&
+        object.kind != VALUE_RANGE)
+        return sc_template_fail(run, "'%s' object is not subscriptable", sc_template_type_name(object));
+    if (!sc_template_length(run, object, &n) || !slice_bounds(run, bounds, n, &slice)) return false;
+    if (object.kind == VALUE_STRING) return slice_string(run, object.string, &slice, out);
+    if (object.kind == VALUE_RANGE) return slice_range(run, object.range, &slice, out);
+    struct list *list = sc_template_list_new(run, (size_t)slice.n);
+    if (!list || !sc_template_step(run, (uint64_t)slice.n / 8)) return false;
+    for (int64_t i = 0; i < slice.n; i++)
+        if (!sc_template_list_push(run, list, object.list->items[slice.start + i * slice.step])) return false;
     *out = (struct value){ .kind = object.kind, .list = list };
     return true;
 }

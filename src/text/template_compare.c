@@ -146,8 +146,8 @@ bool sc_template_compare(struct run *run, const char *op, struct value a, struct
     }
     if (a.kind == VALUE_UNDEFINED) return sc_template_fail_undefined(run, a);
     if (b.kind == VALUE_UNDEFINED) return sc_template_fail_undefined(run, b);
-    return sc_template_fail(run, "'%s' not supported between instances of '%s' and '%s'", op,
-                            sc_template_type_name(a), sc_template_type_name(b));
+    return sc_template_fail(run, "'%s' not supported between instances of '%s' and '%s'", op, sc_template_type_name(a),
+                            sc_template_type_name(b));
 }
 
 static bool contains_number(const struct range *range, struct value item)

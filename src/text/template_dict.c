@@ -129,7 +129,7 @@ bool sc_template_dict_find(struct run *run, const struct dict *dict, struct valu
     return hash_value(run, key, &hash) && find_hashed(run, dict, key, hash, out);
 }
 
-struct value *sc_template_dict_find_text(const struct dict *dict, const char *key, size_t n_bytes)
+struct value *sc_template_dict_find_text(struct run *run, const struct dict *dict, const char *key, size_t n_bytes)
 {
     uint64_t hash = hash_bytes(key, n_bytes);
     size_t mask = dict->n_index - 1;
@@ -139,6 +139,7 @@ struct value *sc_template_dict_find_text(const struct dict *dict, const char *ke
         if (entry->hash == hash && entry->key.kind == VALUE_STRING && entry->key.string->n_bytes == n_bytes &&
             memcmp(entry->key.string->data, key, n_bytes) == 0)
             return &entry->value;
+        run->n_steps += dict->index != NULL; // the next step fails where keys were made to collide
     }
     return NULL;
 }

@@ -7,13 +7,15 @@
 
 bool sc_template_lookup(struct run *run, const struct string *name, struct value *out)
 {
-    for (const struct scope *scope = run->scope; scope; scope = scope->parent)
+    for (const struct scope *scope = run->scope; scope; scope = scope->parent) {
+        if (!sc_template_step(run, scope->n / 32)) return false;
         for (size_t i = scope->n; i-- > 0;)
             if (scope->bindings[i].name == name) {
                 *out = scope->bindings[i].value;
                 return true;
             }
-    struct value *input = run->inputs ? sc_template_dict_find_text(run->inputs, name->data, name->n_bytes) : NULL;
+    }
+    struct value *input = run->inputs ? sc_template_dict_find_text(run, run->inputs, name->data, name->n_bytes) : NULL;
     if (input) {
         *out = *input;
         return true;
@@ -108,8 +110,8 @@ static bool eval_conditional(struct run *run, const struct node *node, struct va
     if (!sc_template_eval(run, node->conditional.test, &test)) return false;
     if (sc_template_truth(test)) return sc_template_eval(run, node->conditional.yes, out);
     if (node->conditional.no) return sc_template_eval(run, node->conditional.no, out);
-    return sc_template_undefined_hint(run, "the inline if-expression evaluated to false and no else section was defined",
-                                      out);
+    return sc_template_undefined_hint(
+        run, "the inline if-expression evaluated to false and no else section was defined", out);
 }
 
 static bool eval_item(struct run *run, const struct node *node, struct value *out)

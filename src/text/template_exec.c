@@ -20,6 +20,7 @@ struct scope *sc_template_scope_new(struct run *run, struct scope *parent)
 
 bool sc_template_bind(struct run *run, struct scope *scope, const struct string *name, struct value value)
 {
+    if (!sc_template_step(run, scope->n / 32)) return false;
     for (size_t i = 0; i < scope->n; i++)
         if (scope->bindings[i].name == name) {
             scope->bindings[i].value = value;
@@ -54,8 +55,7 @@ bool sc_template_assign(struct run *run, const struct node *target, struct value
     if (!sc_template_is_iterable(value))
         return sc_template_fail(run, "cannot unpack non-iterable %s object", sc_template_type_name(value));
     if (!sc_template_items(run, value, &items)) return false;
-    if (items->n < n)
-        return sc_template_fail(run, "not enough values to unpack (expected %zu, got %zu)", n, items->n);
+    if (items->n < n) return sc_template_fail(run, "not enough values to unpack (expected %zu, got %zu)", n, items->n);
     if (items->n > n) return sc_template_fail(run, "too many values to unpack (expected %zu)", n);
     for (size_t i = 0; i < n; i++)
         if (!sc_template_assign(run, target->list.items[i], items->items[i])) return false;
@@ -137,6 +137,7 @@ static enum flow exec_turns(struct run *run, struct loop *loop)
             return FLOW_FAILED;
         flow = exec_body(run, &loop->node->loop.body);
         if (flow == FLOW_BREAK || flow == FLOW_FAILED) break;
+        loop->has_finished_turn |= flow == FLOW_ON;
     }
     run->scope = outer;
     return flow == FLOW_FAILED ? FLOW_FAILED : FLOW_ON;
@@ -154,7 +155,7 @@ static enum flow exec_loop(struct run *run, const struct node *node, struct valu
     if (node->loop.test) loop->source = list;
     else *loop->items = *list; // never grown then
     enum flow flow = exec_turns(run, loop);
-    if (flow == FLOW_FAILED || loop->index > 0 || loop->items->n > 0) return flow;
+    if (flow == FLOW_FAILED || loop->has_finished_turn) return flow;
     return exec_scoped(run, &node->loop.otherwise, scope);
 }
 
@@ -308,7 +309,8 @@ static bool bind_parameters(struct run *run, const struct node *node, const stru
     return true;
 }
 
-// What is left over becomes `caller`, `kwargs` and `varargs` where the macro's body uses them, and is refused otherwise.
+// What is left over becomes `caller`, `kwargs` and `varargs` where the macro's body uses them, and is refused
+// otherwise.
 static bool bind_rest(struct run *run, const struct node *node, const struct arguments *given, bool *used)
 {
     const struct signature *signature = &node->macro.signature;
@@ -330,17 +332,15 @@ static bool bind_rest(struct run *run, const struct node *node, const struct arg
         else if (!sc_template_dict_set(run, named, key_value, given->named[i].value)) return false;
     }
     if (given->n_positional > signature->n && !signature->takes_any)
-        return sc_template_fail(run, "macro '%.*s' takes not more than %zu argument(s)", (int)SC_MIN(name->n_bytes, 200),
-                                name->data, signature->n);
+        return sc_template_fail(run, "macro '%.*s' takes not more than %zu argument(s)",
+                                (int)SC_MIN(name->n_bytes, 200), name->data, signature->n);
     for (size_t i = signature->n; i < given->n_positional; i++)
         if (!sc_template_list_push(run, rest, given->positional[i])) return false;
     struct scope *scope = run->scope;
     if (signature->takes_caller && !sc_template_bind(run, scope, run->template->name_caller, caller)) return false;
-    if (signature->takes_named &&
-        !sc_template_bind(run, scope, run->template->name_kwargs, sc_template_dict(named)))
+    if (signature->takes_named && !sc_template_bind(run, scope, run->template->name_kwargs, sc_template_dict(named)))
         return false;
-    return !signature->takes_any ||
-           sc_template_bind(run, scope, run->template->name_varargs, sc_template_tuple(rest));
+    return !signature->takes_any || sc_template_bind(run, scope, run->template->name_varargs, sc_template_tuple(rest));
 }
 
 bool sc_template_macro_call(struct run *run, const struct macro *macro, const struct arguments *given,

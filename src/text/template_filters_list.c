@@ -90,19 +90,21 @@ static bool key_of(struct run *run, struct value item, struct value path, bool i
     return sc_template_change_case(run, out->string, CASE_LOWER, out);
 }
 
-// A key of several attributes, "a,b": a list of their keys.
+// A key of one or more attributes, "a,b": the list of their keys. Keys that are equal, such as two undefined ones, need
+// no order.
 static bool keys_of(struct run *run, struct value item, struct value paths, bool is_case_sensitive, struct value *out)
 {
-    if (paths.kind != VALUE_STRING || !memchr(paths.string->data, ',', paths.string->n_bytes))
-        return key_of(run, item, paths, is_case_sensitive, out);
-    struct list *list = sc_template_list_new(run, 2);
-    struct sc_text rest = { paths.string->data, paths.string->n_bytes };
+    struct list *list = sc_template_list_new(run, 1);
+    struct value key;
     if (!list) return false;
     *out = sc_template_list(list);
+    if (paths.kind != VALUE_STRING)
+        return key_of(run, item, paths, is_case_sensitive, &key) && sc_template_list_push(run, list, key);
+    struct sc_text rest = { paths.string->data, paths.string->n_bytes };
     for (;;) {
         const char *comma = rest.n_bytes ? memchr(rest.data, ',', rest.n_bytes) : NULL;
         size_t n = comma ? (size_t)(comma - rest.data) : rest.n_bytes;
-        struct value path, key;
+        struct value path;
         if (!sc_template_string_view(run, rest.data, n, &path) || !key_of(run, item, path, is_case_sensitive, &key) ||
             !sc_template_list_push(run, list, key))
             return false;
@@ -130,8 +132,9 @@ static bool sorted_by(struct run *run, struct value source, struct value paths, 
 static bool filter_sort(struct run *run, struct call *call, struct value *out)
 {
     struct list *list;
-    if (!sorted_by(run, call->self, call->args[2], sc_template_arg_bool(call->args[1], false),
-                   sc_template_arg_bool(call->args[0], false), &list))
+    int64_t is_reversed;
+    if (!sc_template_arg_int(run, call->args[0], 0, &is_reversed) ||
+        !sorted_by(run, call->self, call->args[2], sc_template_arg_bool(call->args[1], false), is_reversed != 0, &list))
         return false;
     *out = sc_template_list(list);
     return true;
@@ -151,8 +154,10 @@ static bool filter_dictsort(struct run *run, struct call *call, struct value *ou
     struct view view = { VIEW_ITEMS, call->self.dict };
     struct value source = { .kind = VALUE_VIEW, .view = &view };
     struct list *list;
-    if (!sorted_by(run, source, sc_template_int(sc_text_is(name, "value")), sc_template_arg_bool(call->args[0], false),
-                   sc_template_arg_bool(call->args[2], false), &list))
+    int64_t is_reversed;
+    if (!sc_template_arg_int(run, call->args[2], 0, &is_reversed) ||
+        !sorted_by(run, source, sc_template_int(sc_text_is(name, "value")), sc_template_arg_bool(call->args[0], false),
+                   is_reversed != 0, &list))
         return false;
     *out = sc_template_list(list);
     return true;
@@ -265,8 +270,8 @@ static bool filter_slice(struct run *run, struct call *call, struct value *out)
     for (int64_t i = 0; i < n; i++) {
         size_t size = (size_t)quotient + (i < rest);
         bool is_short = i >= rest;
-        if (!sc_template_step(run, 1) ||
-            !push_part(run, parts, items, at, at + size, size + is_short, is_short ? call->args[1] : (struct value){ 0 }))
+        if (!sc_template_step(run, 1) || !push_part(run, parts, items, at, at + size, size + is_short,
+                                                    is_short ? call->args[1] : (struct value){ 0 }))
             return false;
         at += size;
     }
@@ -309,8 +314,8 @@ static bool filter_groupby(struct run *run, struct call *call, struct value *out
         struct value grouper;
         bool is_same = false;
         if (group && !sc_template_equal(run, pair[1], last, &is_same)) return false;
-        if (!is_same && (!sc_template_path(run, pair[0], path, otherwise, &grouper) ||
-                         !push_group(run, groups, grouper, &group)))
+        if (!is_same &&
+            (!sc_template_path(run, pair[0], path, otherwise, &grouper) || !push_group(run, groups, grouper, &group)))
             return false;
         last = pair[1];
         if (!sc_template_list_push(run, group, pair[0])) return false;

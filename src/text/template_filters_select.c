@@ -7,7 +7,8 @@
 static bool named_native(struct run *run, struct value name, bool is_test, const struct native **out)
 {
     const struct string *text;
-    if (!sc_template_arg_string(run, name, is_test ? "the name of a test" : "the name of a filter", &text)) return false;
+    if (!sc_template_arg_string(run, name, is_test ? "the name of a test" : "the name of a filter", &text))
+        return false;
     *out = is_test ? sc_template_native_find(sc_template_tests, text->data, text->n_bytes)
                    : sc_template_filter_find(text->data, text->n_bytes);
     return *out || sc_template_fail(run, "no %s named '%.*s'", is_test ? "test" : "filter",

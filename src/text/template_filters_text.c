@@ -6,10 +6,7 @@
 
 #include "text/utf8.h"
 
-static struct sc_text text_of(const struct string *string)
-{
-    return (struct sc_text){ string->data, string->n_bytes };
-}
+static struct sc_text text_of(const struct string *string) { return (struct sc_text){ string->data, string->n_bytes }; }
 
 static bool filter_upper(struct run *run, struct call *call, struct value *out)
 {
@@ -44,7 +41,8 @@ static bool filter_title(struct run *run, struct call *call, struct value *out)
         bool is_break = is_word_break(sc_template_point(string->data + i, &n)), at_first = true;
         size_t end = i, first;
         sc_template_point(string->data + i, &first);
-        while (end < string->n_bytes && (at_first || is_word_break(sc_template_point(string->data + end, &n)) == is_break)) {
+        while (end < string->n_bytes &&
+               (at_first || is_word_break(sc_template_point(string->data + end, &n)) == is_break)) {
             sc_template_point(string->data + end, &n);
             end += n;
             at_first = false;
@@ -76,7 +74,8 @@ static bool filter_center(struct run *run, struct call *call, struct value *out)
     const struct string *string;
     int64_t width;
     size_t begin = sc_template_text_begin(run);
-    if (!sc_template_str(run, call->self, &string) || !sc_template_arg_int(run, call->args[0], 80, &width)) return false;
+    if (!sc_template_str(run, call->self, &string) || !sc_template_arg_int(run, call->args[0], 80, &width))
+        return false;
     int64_t n_pad = SC_MAX(0, width - (int64_t)string->n_points);
     int64_t n_left = n_pad / 2 + (n_pad & width & 1);
     return sc_template_write_repeated(run, run->characters[' '], (size_t)n_left) &&
@@ -115,11 +114,13 @@ static bool indentation(struct run *run, struct value width, const struct string
 static bool filter_indent(struct run *run, struct call *call, struct value *out)
 {
     const struct string *unit;
-    bool takes_first = sc_template_arg_bool(call->args[1], false), takes_blank = sc_template_arg_bool(call->args[2], false);
+    bool takes_first = sc_template_arg_bool(call->args[1], false),
+         takes_blank = sc_template_arg_bool(call->args[2], false);
     struct list *lines = sc_template_list_new(run, 0);
     struct value whole = call->self;
     if (whole.kind != VALUE_STRING) // the error of adding text to it
-        return sc_template_operate(run, OP_ADD, whole, (struct value){ .kind = VALUE_STRING, .string = run->characters['\n'] }, out);
+        return sc_template_operate(run, OP_ADD, whole,
+                                   (struct value){ .kind = VALUE_STRING, .string = run->characters['\n'] }, out);
     if (!lines || !indentation(run, call->args[0], &unit)) return false;
     // A line end is added, so that a text which ends with one gets an empty last line.
     if (!sc_template_concat(run, whole.string, run->characters['\n'], &whole) ||
@@ -129,7 +130,8 @@ static bool filter_indent(struct run *run, struct call *call, struct value *out)
     for (size_t i = 0; i < lines->n; i++) {
         const struct string *line = lines->items[i].string;
         bool is_indented = i == 0 ? takes_first : takes_blank || line->n_bytes;
-        if ((i && !sc_template_write(run, "\n", 1)) || (is_indented && !sc_template_write(run, unit->data, unit->n_bytes)) ||
+        if ((i && !sc_template_write(run, "\n", 1)) ||
+            (is_indented && !sc_template_write(run, unit->data, unit->n_bytes)) ||
             !sc_template_write(run, line->data, line->n_bytes))
             return false;
     }
@@ -216,7 +218,8 @@ static bool filter_format(struct run *run, struct call *call, struct value *out)
         if (!sc_template_dict_set(run, named, (struct value){ .kind = VALUE_STRING, .string = given->named[i].name },
                                   given->named[i].value))
             return false;
-    return sc_template_format_percent(run, format, given->n_named ? sc_template_dict(named) : sc_template_tuple(list), out);
+    return sc_template_format_percent(run, format, given->n_named ? sc_template_dict(named) : sc_template_tuple(list),
+                                      out);
 }
 
 static bool write_quoted(struct run *run, struct value value, bool in_query)
@@ -228,9 +231,10 @@ static bool write_quoted(struct run *run, struct value value, bool in_query)
         bool is_plain = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
                         (c && c < 0x80 && strchr("_.-~", c)) || (c == '/' && !in_query);
         char quoted[3] = { '%', "0123456789ABCDEF"[c >> 4], "0123456789ABCDEF"[c & 15] };
-        if (is_plain ? !sc_template_write(run, string->data + i, 1)
-                     : c == ' ' && in_query ? !sc_template_write(run, "+", 1) : !sc_template_write(run, quoted, 3))
-            return false;
+        if (c == ' ' && in_query) quoted[0] = '+';
+        bool ok = is_plain ? sc_template_write(run, string->data + i, 1)
+                           : sc_template_write(run, quoted, quoted[0] == '+' ? 1 : 3);
+        if (!ok) return false;
     }
     return true;
 }
@@ -285,7 +289,10 @@ static bool filter_xmlattr(struct run *run, struct call *call, struct value *out
 // The character that an entity such as "&amp;" or "&#38;" at text stands for; *n_bytes is the entity's length.
 static uint32_t entity(struct sc_text text, size_t *n_bytes)
 {
-    static const struct { const char *name; uint32_t point; } named[] = {
+    static const struct {
+        const char *name;
+        uint32_t point;
+    } named[] = {
         { "&amp;", '&' }, { "&lt;", '<' }, { "&gt;", '>' }, { "&quot;", '"' }, { "&apos;", '\'' }, { "&nbsp;", 0xA0 },
     };
     for (size_t i = 0; i < SC_COUNT(named); i++) {
@@ -328,7 +335,8 @@ static bool write_stripped(struct run *run, struct sc_text text)
         size_t n_entity;
         uint32_t point = rest.data[0] == '&' ? entity(rest, &n_entity) : 0;
         if (after_space && !is_first && !sc_template_write(run, " ", 1)) return false;
-        if (point ? !sc_template_write(run, bytes, sc_utf8_encode(point, bytes)) : !sc_template_write(run, rest.data, n))
+        if (point ? !sc_template_write(run, bytes, sc_utf8_encode(point, bytes))
+                  : !sc_template_write(run, rest.data, n))
             return false;
         if (point) n = n_entity;
         is_first = after_space = false;

@@ -44,19 +44,20 @@ static bool int_of_real(double real, struct value *out)
 // int(value), and int(float(value)) where that does not work; the default where neither does.
 static bool filter_int(struct run *run, struct call *call, struct value *out)
 {
-    int64_t base, integer;
+    int64_t base = 10, integer;
     double real;
     struct value self = call->self;
     if (self.kind == VALUE_UNDEFINED) return sc_template_fail_undefined(run, self);
-    if (!sc_template_arg_int(run, call->args[1], 10, &base)) return false;
     *out = call->args[0].kind == VALUE_ABSENT ? sc_template_int(0) : call->args[0];
     if (sc_template_is_integer(self)) *out = sc_template_int(self.kind == VALUE_BOOL ? self.boolean : self.integer);
     if (self.kind == VALUE_FLOAT && !int_of_real(self.real, out) && isfinite(self.real))
         return sc_template_fail(run, "a whole number that does not fit 64 bits");
     if (self.kind != VALUE_STRING) return true;
     struct sc_text text = { self.string->data, self.string->n_bytes };
+    bool has_base = call->args[1].kind == VALUE_ABSENT || sc_template_is_integer(call->args[1]);
     if (!sc_template_step_bytes(run, text.n_bytes)) return false;
-    if (sc_template_parse_int(text, base, &integer)) *out = sc_template_int(integer);
+    if (has_base && !sc_template_arg_int(run, call->args[1], 10, &base)) return false;
+    if (has_base && sc_template_parse_int(text, base, &integer)) *out = sc_template_int(integer);
     else if (sc_template_parse_float(text, &real) && !int_of_real(real, out) && isfinite(real))
         return sc_template_fail(run, "a whole number that does not fit 64 bits");
     return true;
@@ -104,7 +105,8 @@ static bool filter_round(struct run *run, struct call *call, struct value *out)
     int64_t precision;
     double real;
     if (!sc_template_arg_int(run, call->args[0], 0, &precision)) return false;
-    if (call->args[1].kind != VALUE_ABSENT && !sc_template_arg_string(run, call->args[1], "method", &method)) return false;
+    if (call->args[1].kind != VALUE_ABSENT && !sc_template_arg_string(run, call->args[1], "method", &method))
+        return false;
     struct sc_text name = { method->data, method->n_bytes };
     bool is_common = sc_text_is(name, "common"), is_ceil = sc_text_is(name, "ceil");
     if (!is_common && !is_ceil && !sc_text_is(name, "floor"))
@@ -114,8 +116,8 @@ static bool filter_round(struct run *run, struct call *call, struct value *out)
         return sc_template_fail(run, "type %s doesn't define __round__ method", sc_template_type_name(self));
     if (is_common && sc_template_is_integer(self))
         return round_int(run, self.kind == VALUE_BOOL ? self.boolean : self.integer, precision, out);
-    if (!sc_template_round(run, sc_template_real(self), precision, is_common ? "common" : is_ceil ? "ceil" : "floor", &real))
-        return false;
+    const char *direction = is_common ? "common" : is_ceil ? "ceil" : "floor";
+    if (!sc_template_round(run, sc_template_real(self), precision, direction, &real)) return false;
     *out = sc_template_float(real);
     return true;
 }
@@ -162,7 +164,7 @@ static bool filter_attr(struct run *run, struct call *call, struct value *out)
 {
     const struct string *name;
     struct value object = call->self;
-    if (!sc_template_str(run, call->args[0], &name)) return false;
+    if (!sc_template_arg_string(run, call->args[0], "attribute name", &name)) return false;
     if (object.kind != VALUE_DICT) return sc_template_attribute(run, object, name, out);
     // Attributes only: a dict without its items.
     object.dict = sc_template_dict_new(run, 0);

@@ -10,13 +10,13 @@
 
 // How one value is laid out: [[fill]align][sign][#][0][width][grouping][.precision][type]
 struct layout {
-    struct sc_text fill; // one character; empty: a space
-    char align;          // < > ^ =; 0: as the kind of value has it
-    char sign;           // + - or space
-    bool is_alternate;   // #: 0x and the like
+    struct sc_text fill;      // one character; empty: a space
+    char align;               // < > ^ =; 0: as the kind of value has it
+    char sign;                // + - or space
+    bool is_alternate;        // #: 0x and the like
     int64_t width, precision; // precision -1: none
-    char grouping;       // , _ or 0
-    char type;           // 0: none
+    char grouping;            // , _ or 0
+    char type;                // 0: none
 };
 
 enum { PRECISION_MAX = 400 };
@@ -110,9 +110,9 @@ static bool write_real(struct run *run, const struct layout *layout, double real
     if (layout->precision > PRECISION_MAX)
         return sc_template_fail(run, "a number with more than %d digits after the point", PRECISION_MAX);
     if (isnan(real) || isinf(real)) {
-        bool is_upper = type && strchr("EFG", type);
-        n = (size_t)snprintf(text, sizeof text, "%s%s", isnan(real) ? (is_upper ? "NAN" : "nan") : is_upper ? "INF" : "inf",
-                             type == '%' ? "%" : "");
+        const char *name = isnan(real) ? "nan" : "inf";
+        if (type && strchr("EFG", type)) name = isnan(real) ? "NAN" : "INF";
+        n = (size_t)snprintf(text, sizeof text, "%s%s", name, type == '%' ? "%" : "");
         return write_number(run, layout, !isnan(real) && real < 0, "", text, n, 3);
     }
     if (!type && layout->precision < 0) n = sc_template_float_text(size, text);
@@ -194,7 +194,8 @@ static bool read_key(struct run *run, struct percent *state, struct value *out)
     if (!sc_template_string_view(run, begin, (size_t)(end - begin), &key) ||
         !sc_template_dict_find(run, state->args.dict, key, &there))
         return false;
-    if (!there) return sc_template_fail(run, "KeyError: '%.*s'", (int)SC_MIN(key.string->n_bytes, 200), key.string->data);
+    if (!there)
+        return sc_template_fail(run, "KeyError: '%.*s'", (int)SC_MIN(key.string->n_bytes, 200), key.string->data);
     *out = *there;
     state->at = (size_t)(end + 1 - state->format->data);
     state->is_named = true;
@@ -232,7 +233,8 @@ static bool write_percent_number(struct run *run, struct layout *layout, struct 
 {
     char type = layout->type;
     if (!sc_template_is_number(value))
-        return sc_template_fail(run, "%%%c format: a real number is required, not %s", type, sc_template_type_name(value));
+        return sc_template_fail(run, "%%%c format: a real number is required, not %s", type,
+                                sc_template_type_name(value));
     if (strchr("eEfFgG", type)) return write_real(run, layout, sc_template_real(value));
     if (value.kind == VALUE_FLOAT && strchr("oxX", type))
         return sc_template_fail(run, "%%%c format: an integer is required, not float", type);
@@ -279,7 +281,7 @@ static bool write_conversion(struct run *run, struct percent *state)
     if (!layout.type) return sc_template_fail(run, "incomplete format");
     state->at++;
     if (layout.type == '%') return sc_template_write_string(run, "%");
-    if (!strchr("srac" "diuoxXeEfFgG", layout.type))
+    if (!strchr("sracdiuoxXeEfFgG", layout.type))
         return sc_template_fail(run, "unsupported format character '%c'", layout.type);
     if (value.kind == VALUE_ABSENT && !next_arg(run, state, &value)) return false;
     if (strchr("srac", layout.type)) return write_percent_text(run, &layout, value);
@@ -297,7 +299,10 @@ bool sc_template_format_percent(struct run *run, const struct string *format, st
         state.at += n + (percent != NULL);
         if (percent && !write_conversion(run, &state)) return false;
     }
-    size_t n_args = args.kind == VALUE_TUPLE ? args.list->n : args.kind == VALUE_DICT || args.kind == VALUE_LIST ? 0 : 1;
+    // Whatever has items may be there for its names, and need not be used.
+    bool has_items = args.kind == VALUE_DICT || args.kind == VALUE_LIST || args.kind == VALUE_RANGE ||
+                     args.kind == VALUE_UNDEFINED;
+    size_t n_args = args.kind == VALUE_TUPLE ? args.list->n : !has_items;
     if (state.n_used < n_args && !state.is_named)
         return sc_template_fail(run, "not all arguments converted during string formatting");
     return sc_template_text_end(run, begin, out);
@@ -354,7 +359,8 @@ static bool format_value(struct run *run, struct value value, struct sc_text spe
     if (!parse_layout(run, spec, &layout)) return false;
     bool is_real_type = layout.type && strchr("eEfFgG%n", layout.type);
     bool is_text_type = !layout.type || layout.type == 's';
-    if (value.kind == VALUE_STRING && is_text_type && layout.align != '=') return write_text(run, &layout, value.string);
+    if (value.kind == VALUE_STRING && is_text_type && layout.align != '=')
+        return write_text(run, &layout, value.string);
     if (value.kind == VALUE_FLOAT && (is_real_type || !layout.type)) return write_real(run, &layout, value.real);
     if (sc_template_is_integer(value) && is_real_type && layout.type != 'n')
         return write_real(run, &layout, sc_template_real(value));
@@ -406,11 +412,13 @@ static bool find_field(struct run *run, struct braces *state, struct sc_text fie
     while (n < field.n_bytes) {
         bool is_item = field.data[n++] == '[';
         size_t begin = n;
-        while (n < field.n_bytes && (is_item ? field.data[n] != ']' : field.data[n] != '.' && field.data[n] != '[')) n++;
+        while (n < field.n_bytes && (is_item ? field.data[n] != ']' : field.data[n] != '.' && field.data[n] != '['))
+            n++;
         struct sc_text part = { field.data + begin, n - begin };
         struct value key;
         int64_t index;
-        if (!part.n_bytes || (is_item && n == field.n_bytes)) return sc_template_fail(run, "a bad field in a format string");
+        if (!part.n_bytes || (is_item && n == field.n_bytes))
+            return sc_template_fail(run, "a bad field in a format string");
         if (!sc_template_string_view(run, part.data, part.n_bytes, &key)) return false;
         if (!is_item) {
             if (!sc_template_attribute(run, *out, key.string, out)) return false;

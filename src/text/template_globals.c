@@ -76,7 +76,8 @@ static bool global_joiner(struct run *run, struct call *call, struct value *out)
     struct cycler *joiner = sc_template_alloc(run, 1, sizeof *joiner);
     if (!joiner) return false;
     joiner->separator = call->args[0];
-    if (joiner->separator.kind == VALUE_ABSENT && !sc_template_string_view(run, ", ", 2, &joiner->separator)) return false;
+    if (joiner->separator.kind == VALUE_ABSENT && !sc_template_string_view(run, ", ", 2, &joiner->separator))
+        return false;
     *out = (struct value){ .kind = VALUE_JOINER, .cycler = joiner };
     return true;
 }

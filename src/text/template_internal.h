@@ -26,7 +26,7 @@ enum value_kind {
     VALUE_LIST,
     VALUE_TUPLE,
     VALUE_DICT,
-    VALUE_VIEW,     // dict.keys(), dict.values(), dict.items()
+    VALUE_VIEW, // dict.keys(), dict.values(), dict.items()
     VALUE_RANGE,
     VALUE_ITERATOR, // what a filter such as `map` gives: can be walked through once
     VALUE_NAMESPACE,
@@ -150,8 +150,9 @@ struct loop {
     size_t position;           // in the source
     uint32_t depth;            // of recursion, from 0
     const struct node *node;
-    struct scope *scope;  // around the loop
-    struct value changed; // the last arguments of loop.changed
+    struct scope *scope;    // around the loop
+    bool has_finished_turn; // one came to its end, without break or continue: `else` is not for this loop
+    struct value changed;   // the last arguments of loop.changed
 };
 
 struct named_value {
@@ -201,18 +202,22 @@ struct run {
     // The text so far. Text under construction goes to its end, too: see sc_template_text_begin.
     struct sc_buffer output;
     // Memory that ends with room to spare: see sc_template_extend.
-    struct { char *data; size_t used, capacity; uint64_t last_use; } tails[4];
+    struct {
+        char *data;
+        size_t used, capacity;
+        uint64_t last_use;
+    } tails[4];
 };
 
 // template_run.c: failing, bounds, memory.
 __attribute__((format(printf, 2, 3))) bool sc_template_fail(struct run *run, const char *format, ...);
-bool sc_template_step(struct run *run, uint64_t n);       // counts n steps
-bool sc_template_step_bytes(struct run *run, size_t n);   // the steps that work on n bytes of text counts for
-bool sc_template_enter(struct run *run);                  // one level deeper; the caller does run->depth-- after
+bool sc_template_step(struct run *run, uint64_t n);              // counts n steps
+bool sc_template_step_bytes(struct run *run, size_t n);          // the steps that work on n bytes of text counts for
+bool sc_template_enter(struct run *run);                         // one level deeper; the caller does run->depth-- after
 void *sc_template_alloc(struct run *run, size_t n, size_t size); // zeroed array; NULL after failing
-// A copy of data[0..n) with room for n_more bytes behind it. Where the data end in memory that was extended before and has
-// room left, nothing is copied: values are immutable, so the old one and its continuation may share their beginning.
-// So text and lists that a template builds by adding to them take linear time. NULL after failing.
+// A copy of data[0..n) with room for n_more bytes behind it. Where the data end in memory that was extended before and
+// has room left, nothing is copied: values are immutable, so the old one and its continuation may share their
+// beginning. So text and lists that a template builds by adding to them take linear time. NULL after failing.
 void *sc_template_extend(struct run *run, const void *data, size_t n_bytes, size_t n_more);
 bool sc_template_write(struct run *run, const char *bytes, size_t n_bytes);
 bool sc_template_write_string(struct run *run, const char *text);
@@ -227,7 +232,7 @@ struct value sc_template_int(int64_t integer);
 struct value sc_template_float(double real);
 struct value sc_template_none(void);
 bool sc_template_size(struct run *run, size_t n, struct value *out);
-struct string *sc_template_string_new(struct sc_arena *arena, const char *data, size_t n_bytes); // does not copy
+struct string *sc_template_string_new(struct sc_arena *arena, const char *data, size_t n_bytes);    // does not copy
 bool sc_template_string_view(struct run *run, const char *data, size_t n_bytes, struct value *out); // nor does this
 bool sc_template_string_copy(struct run *run, const char *data, size_t n_bytes, struct value *out);
 bool sc_template_undefined(struct run *run, struct undefined undefined, struct value *out);
@@ -241,9 +246,9 @@ bool sc_template_pair(struct run *run, struct value first, struct value second, 
 bool sc_template_iterator(struct run *run, const struct list *list, struct value *out);
 const char *sc_template_type_name(struct value value);   // "str", "dict", ... as Python names them
 const char *sc_template_object_name(struct value value); // "dict object", "None": as messages name them
-bool sc_template_is_number(struct value value);  // int, float, bool
-bool sc_template_is_integer(struct value value); // int, bool
-double sc_template_real(struct value value);     // of a number
+bool sc_template_is_number(struct value value);          // int, float, bool
+bool sc_template_is_integer(struct value value);         // int, bool
+double sc_template_real(struct value value);             // of a number
 bool sc_template_truth(struct value value);
 bool sc_template_length(struct run *run, struct value value, int64_t *out); // fails without one
 bool sc_template_is_iterable(struct value value);
@@ -255,7 +260,7 @@ struct dict *sc_template_dict_new(struct run *run, size_t capacity);
 bool sc_template_dict_set(struct run *run, struct dict *dict, struct value key, struct value value);
 // *out is NULL when the key is not there. Fails for a key that cannot be hashed.
 bool sc_template_dict_find(struct run *run, const struct dict *dict, struct value key, struct value **out);
-struct value *sc_template_dict_find_text(const struct dict *dict, const char *key, size_t n_bytes);
+struct value *sc_template_dict_find_text(struct run *run, const struct dict *dict, const char *key, size_t n_bytes);
 bool sc_template_dict_copy(struct run *run, const struct dict *from, struct dict *to);
 bool sc_template_is_hashable(struct value value);
 bool sc_template_dict_from_pairs(struct run *run, struct value pairs, struct dict *dict); // a mapping or pairs
@@ -263,7 +268,8 @@ struct value sc_template_dict(struct dict *dict);
 
 // template_compare.c
 bool sc_template_equal(struct run *run, struct value a, struct value b, bool *out);
-bool sc_template_compare(struct run *run, const char *op, struct value a, struct value b, int *out); // <0, 0, >0; 2: unordered
+bool sc_template_compare(struct run *run, const char *op, struct value a, struct value b,
+                         int *out); // <0, 0, >0; 2: unordered
 bool sc_template_contains(struct run *run, struct value container, struct value item, bool *out);
 // Sorts stably. keys[i] belongs to items[i]; NULL: the items are their own keys.
 bool sc_template_sort(struct run *run, struct list *items, const struct value *keys, bool is_reversed);
@@ -272,9 +278,9 @@ bool sc_template_sort(struct run *run, struct list *items, const struct value *k
 bool sc_template_print(struct run *run, struct value value); // str() to the output
 bool sc_template_print_repr(struct run *run, struct value value);
 bool sc_template_str(struct run *run, struct value value, const struct string **out);
-size_t sc_template_float_text(double real, char out[32]); // repr() of a float
-bool sc_template_print_pretty(struct run *run, struct value value); // pprint.pformat
-bool sc_template_print_json(struct run *run, struct call *call); // template_json.c: arguments as `tojson` takes them
+size_t sc_template_float_text(double real, char out[32]);           // repr() of a float
+bool sc_template_print_pretty(struct run *run, struct value value); // template_pretty.c: the filter `pprint`
+bool sc_template_print_json(struct run *run, struct call *call);    // template_json.c: arguments as `tojson` takes them
 
 // template_text.c: code points.
 size_t sc_template_point_offset(const struct string *string, size_t index); // in bytes; index <= n_points
@@ -291,14 +297,14 @@ struct sc_text sc_template_strip(struct sc_text text, const struct string *chara
 // The first or last place of `needle` from byte `begin` on, or -1.
 ptrdiff_t sc_template_find(struct sc_text text, struct sc_text needle, size_t begin);
 bool sc_template_find_last(struct run *run, struct sc_text text, struct sc_text needle, ptrdiff_t *out);
-bool sc_template_replace(struct run *run, const struct string *text, const struct string *old,
-                         const struct string *new, int64_t n_max, struct value *out);
+bool sc_template_replace(struct run *run, const struct string *text, const struct string *old, const struct string *new,
+                         int64_t n_max, struct value *out);
 bool sc_template_split_lines(struct run *run, struct sc_text text, bool keep_ends, struct list *out);
 bool sc_template_write_escaped(struct run *run, struct sc_text text); // for HTML
 bool sc_template_escape(struct run *run, struct value value, struct value *out);
 
 // template_operators.c
-enum operator { OP_ADD, OP_SUBTRACT, OP_MULTIPLY, OP_DIVIDE, OP_FLOOR_DIVIDE, OP_MODULO, OP_POWER };
+enum operator{ OP_ADD, OP_SUBTRACT, OP_MULTIPLY, OP_DIVIDE, OP_FLOOR_DIVIDE, OP_MODULO, OP_POWER };
 bool sc_template_operate(struct run *run, enum operator op, struct value a, struct value b, struct value *out);
 bool sc_template_negate(struct run *run, struct value a, struct value *out);
 bool sc_template_concat(struct run *run, const struct string *a, const struct string *b, struct value *out);

@@ -38,7 +38,8 @@ static bool write_string(struct writer *writer, const struct string *string)
             continue;
         }
         uint32_t point = sc_template_point(string->data + i, &n);
-        if (!sc_template_write(writer->run, string->data + begin, i - begin) || !write_escape(writer, point)) return false;
+        if (!sc_template_write(writer->run, string->data + begin, i - begin) || !write_escape(writer, point))
+            return false;
         i += n;
         begin = i;
     }
@@ -85,7 +86,8 @@ static bool write_key(struct writer *writer, struct value key)
     if (key.kind != VALUE_NONE && !sc_template_is_number(key))
         return sc_template_fail(writer->run, "keys must be str, int, float, bool or None, not %s",
                                 sc_template_type_name(key));
-    return sc_template_write(writer->run, "\"", 1) && write_json(writer, key) && sc_template_write(writer->run, "\"", 1);
+    return sc_template_write(writer->run, "\"", 1) && write_json(writer, key) &&
+           sc_template_write(writer->run, "\"", 1);
 }
 
 static bool sorted_entries(struct writer *writer, const struct dict *dict, const struct list **out)
@@ -171,9 +173,11 @@ bool sc_template_print_json(struct run *run, struct call *call)
     static const struct string comma = { ",", 1, 1, false }, comma_space = { ", ", 2, 2, false },
                                colon_space = { ": ", 2, 2, false };
     struct value indent = call->args[1], separators = call->args[2];
-    struct writer writer = { .run = run, .is_ascii = sc_template_arg_bool(call->args[0], false),
+    struct writer writer = { .run = run,
+                             .is_ascii = sc_template_arg_bool(call->args[0], false),
                              .sorts_keys = sc_template_arg_bool(call->args[3], false),
-                             .item_separator = &comma_space, .key_separator = &colon_space };
+                             .item_separator = &comma_space,
+                             .key_separator = &colon_space };
     if (indent.kind != VALUE_ABSENT && indent.kind != VALUE_NONE) {
         writer.item_separator = &comma;
         if (!make_indent(run, indent, &writer.indent)) return false;

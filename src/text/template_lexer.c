@@ -37,8 +37,7 @@ static bool looks_at(const struct lexer *lexer, const char *text)
 // Moves on by n bytes and counts their lines.
 static void advance(struct lexer *lexer, size_t n)
 {
-    for (const char *at = here(lexer), *end = at + n; (at = memchr(at, '\n', (size_t)(end - at))); at++)
-        lexer->line++;
+    for (const char *at = here(lexer), *end = at + n; (at = memchr(at, '\n', (size_t)(end - at))); at++) lexer->line++;
     lexer->position += n;
 }
 

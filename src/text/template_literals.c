@@ -152,7 +152,8 @@ static bool unescape(struct lexer *lexer, struct sc_text text, struct value *out
                 copy[n_bytes++] = text.data[i++];
                 continue;
             }
-            size_t n_written, n_read = unescape_one(text.data + i + 1, text.n_bytes - i - 1, copy + n_bytes, &n_written);
+            size_t n_written,
+                n_read = unescape_one(text.data + i + 1, text.n_bytes - i - 1, copy + n_bytes, &n_written);
             if (!n_read)
                 return sc_template_syntax_error(lexer->err, lexer->line, "bad escape \"\\%c\" in a string",
                                                 text.data[i + 1]);

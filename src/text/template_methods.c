@@ -14,7 +14,8 @@ static bool method_index(struct run *run, struct call *call, struct value *out)
     stop = sc_template_clamp_index(stop, n);
     for (int64_t i = sc_template_clamp_index(start, n); i < stop; i++) {
         bool is_equal;
-        if (!sc_template_step(run, 1) || !sc_template_equal(run, items->items[i], call->args[0], &is_equal)) return false;
+        if (!sc_template_step(run, 1) || !sc_template_equal(run, items->items[i], call->args[0], &is_equal))
+            return false;
         if (!is_equal) continue;
         *out = sc_template_int(i);
         return true;
@@ -29,7 +30,8 @@ static bool method_count(struct run *run, struct call *call, struct value *out)
     if (!sc_template_items(run, call->self, &items)) return false;
     for (size_t i = 0; i < items->n; i++) {
         bool is_equal;
-        if (!sc_template_step(run, 1) || !sc_template_equal(run, items->items[i], call->args[0], &is_equal)) return false;
+        if (!sc_template_step(run, 1) || !sc_template_equal(run, items->items[i], call->args[0], &is_equal))
+            return false;
         n += is_equal;
     }
     *out = sc_template_int(n);

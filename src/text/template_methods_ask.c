@@ -103,7 +103,8 @@ static bool has_affix(struct run *run, struct sc_text text, struct value affix, 
         for (size_t i = 0; i < affix.list->n && !*out; i++) {
             if (affix.list->items[i].kind != VALUE_STRING)
                 return sc_template_fail(run, "tuple for %s must only contain str, not %s",
-                                        at_end ? "endswith" : "startswith", sc_template_type_name(affix.list->items[i]));
+                                        at_end ? "endswith" : "startswith",
+                                        sc_template_type_name(affix.list->items[i]));
             if (!sc_template_step(run, 1) || !has_affix(run, text, affix.list->items[i], at_end, out)) return false;
         }
         return true;
@@ -122,7 +123,8 @@ static bool affix_of(struct run *run, struct call *call, bool at_end, struct val
     struct sc_text text;
     size_t begin;
     bool is_valid, holds;
-    if (!window(run, call, &text, &begin, &is_valid) || !has_affix(run, text, call->args[0], at_end, &holds)) return false;
+    if (!window(run, call, &text, &begin, &is_valid) || !has_affix(run, text, call->args[0], at_end, &holds))
+        return false;
     *out = sc_template_bool(is_valid && holds);
     return true;
 }
@@ -150,10 +152,12 @@ static bool is_decimal(uint32_t point) { return category_of(point) == UTF8PROC_C
 // Decimal digits, and those that are raised, lowered or in circles.
 static bool is_digit(uint32_t point)
 {
-    static const uint32_t ranges[][2] = { { 0xB2, 0xB3 },     { 0xB9, 0xB9 },     { 0x1369, 0x1371 }, { 0x19DA, 0x19DA },
-                                          { 0x2070, 0x2070 }, { 0x2074, 0x2079 }, { 0x2080, 0x2089 }, { 0x2460, 0x2468 },
-                                          { 0x2474, 0x247C }, { 0x2488, 0x2490 }, { 0x24EA, 0x24EA }, { 0x24F5, 0x24FD },
-                                          { 0x24FF, 0x24FF }, { 0x2776, 0x277E }, { 0x2780, 0x2788 }, { 0x278A, 0x2792 } };
+    static const uint32_t ranges[][2] = { { 0xB2, 0xB3 },     { 0xB9, 0xB9 },     { 0x1369, 0x1371 },
+                                          { 0x19DA, 0x19DA }, { 0x2070, 0x2070 }, { 0x2074, 0x2079 },
+                                          { 0x2080, 0x2089 }, { 0x2460, 0x2468 }, { 0x2474, 0x247C },
+                                          { 0x2488, 0x2490 }, { 0x24EA, 0x24EA }, { 0x24F5, 0x24FD },
+                                          { 0x24FF, 0x24FF }, { 0x2776, 0x277E }, { 0x2780, 0x2788 },
+                                          { 0x278A, 0x2792 } };
     for (size_t i = 0; i < SC_COUNT(ranges); i++)
         if (point >= ranges[i][0] && point <= ranges[i][1]) return true;
     return is_decimal(point);
@@ -266,10 +270,7 @@ static bool only(struct run *run, struct call *call, bool wants_upper, struct va
     return sc_template_step_bytes(run, string->n_bytes * 4);
 }
 
-static bool method_isupper(struct run *run, struct call *call, struct value *out)
-{
-    return only(run, call, true, out);
-}
+static bool method_isupper(struct run *run, struct call *call, struct value *out) { return only(run, call, true, out); }
 
 static bool method_islower(struct run *run, struct call *call, struct value *out)
 {
@@ -282,7 +283,8 @@ static bool method_istitle(struct run *run, struct call *call, struct value *out
     bool has_one = false, after_cased = false, holds = true;
     for (size_t i = 0, n; i < string->n_bytes && holds; i += n) {
         uint32_t point = sc_template_point(string->data + i, &n);
-        bool is_upper = is_upper_case(point) || category_of(point) == UTF8PROC_CATEGORY_LT, is_lower = is_lower_case(point);
+        bool is_upper = is_upper_case(point) || category_of(point) == UTF8PROC_CATEGORY_LT,
+             is_lower = is_lower_case(point);
         if ((is_upper && after_cased) || (is_lower && !after_cased)) holds = false;
         after_cased = is_upper || is_lower;
         has_one = has_one || after_cased;

@@ -3,10 +3,7 @@
 
 #include <string.h>
 
-static struct sc_text text_of(const struct string *string)
-{
-    return (struct sc_text){ string->data, string->n_bytes };
-}
+static struct sc_text text_of(const struct string *string) { return (struct sc_text){ string->data, string->n_bytes }; }
 
 static bool change_case(struct run *run, struct call *call, enum text_case which, struct value *out)
 {
@@ -161,15 +158,9 @@ static bool split(struct run *run, struct call *call, bool from_end, struct valu
     return (from_end ? split_at_last : split_at)(run, text, text_of(separator), n_max, list);
 }
 
-static bool method_split(struct run *run, struct call *call, struct value *out)
-{
-    return split(run, call, false, out);
-}
+static bool method_split(struct run *run, struct call *call, struct value *out) { return split(run, call, false, out); }
 
-static bool method_rsplit(struct run *run, struct call *call, struct value *out)
-{
-    return split(run, call, true, out);
-}
+static bool method_rsplit(struct run *run, struct call *call, struct value *out) { return split(run, call, true, out); }
 
 static bool partition(struct run *run, struct call *call, bool from_end, struct value *out)
 {
@@ -203,9 +194,10 @@ static bool method_rpartition(struct run *run, struct call *call, struct value *
 static bool method_splitlines(struct run *run, struct call *call, struct value *out)
 {
     struct list *list = sc_template_list_new(run, 0);
-    if (!list) return false;
+    int64_t keeps_ends;
+    if (!list || !sc_template_arg_int(run, call->args[0], 0, &keeps_ends)) return false;
     *out = sc_template_list(list);
-    return sc_template_split_lines(run, text_of(call->self.string), sc_template_arg_bool(call->args[0], false), list);
+    return sc_template_split_lines(run, text_of(call->self.string), keeps_ends != 0, list);
 }
 
 static bool method_replace(struct run *run, struct call *call, struct value *out)

@@ -114,7 +114,8 @@ bool sc_template_parse_float(struct sc_text text, double *out)
         for (size_t i = 0; i < text.n_bytes; i++) {
             if (text.data[i] == '_') continue;
             if (text.data[i] != '.') digits[n++] = text.data[i];
-            else for (const char *c = half + 1; *c != '5'; c++) digits[n++] = *c;
+            else
+                for (const char *c = half + 1; *c != '5'; c++) digits[n++] = *c;
         }
         digits[n] = '\0';
         *out = strtod(digits, NULL);
@@ -127,7 +128,8 @@ bool sc_template_round(struct run *run, double real, int64_t precision, const ch
 {
     if (strcmp(method, "common") != 0) {
         double scale = pow(10, (double)precision);
-        if (scale == 0 || isinf(scale)) return sc_template_fail(run, "cannot round to %lld places", (long long)precision);
+        if (scale == 0 || isinf(scale))
+            return sc_template_fail(run, "cannot round to %lld places", (long long)precision);
         *out = (strcmp(method, "ceil") == 0 ? ceil(real * scale) : floor(real * scale)) / scale;
         return true;
     }

@@ -191,7 +191,8 @@ bool sc_template_negate(struct run *run, struct value a, struct value *out)
         *out = sc_template_float(-a.real);
         return true;
     }
-    if (sc_template_is_integer(a)) return operate_int(run, OP_SUBTRACT, 0, a.kind == VALUE_BOOL ? a.boolean : a.integer, out);
+    if (sc_template_is_integer(a))
+        return operate_int(run, OP_SUBTRACT, 0, a.kind == VALUE_BOOL ? a.boolean : a.integer, out);
     if (a.kind == VALUE_UNDEFINED) return sc_template_fail_undefined(run, a);
     return sc_template_fail(run, "bad operand type for unary -: '%s'", sc_template_type_name(a));
 }

@@ -25,7 +25,10 @@ static bool new_binary(struct parser *parser, enum node_kind kind, enum operator
 }
 
 struct level {
-    struct { const char *text; enum operator op; } operators[5];
+    struct {
+        const char *text;
+        enum operator op;
+    } operators[5];
 };
 
 static bool parse_concat(struct parser *parser, struct node **out);
@@ -224,8 +227,7 @@ static bool parse_without_conditional(struct parser *parser, struct node **out)
     return sc_template_parse_expression(parser, EXPRESSION_NO_CONDITIONAL, out);
 }
 
-bool sc_template_parse_tuple(struct parser *parser, enum expression_grammar grammar, const char *end,
-                             struct node **out)
+bool sc_template_parse_tuple(struct parser *parser, enum expression_grammar grammar, const char *end, struct node **out)
 {
     return parse_items(parser, end, false, grammar == EXPRESSION_FULL ? parse_full : parse_without_conditional, out);
 }
@@ -386,7 +388,9 @@ static bool parse_dot(struct parser *parser, struct node *object, struct node **
 
 static bool push_named(struct parser *parser, struct node *call, const struct string *name, struct node *value)
 {
+    enum { NAMED_MAX = 1000 };
     size_t n = call->call.n_named;
+    if (n == NAMED_MAX) return sc_template_parse_fail(parser, "more than %d named arguments", NAMED_MAX);
     if ((n & (n - 1)) == 0) { // full at 0, 1, 2, 4, 8, ...
         struct named_node *named = sc_arena_array(parser->arena, n ? n * 2 : 1, sizeof *named);
         if (!named) return sc_template_parser_memory(parser);

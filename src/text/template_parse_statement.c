@@ -8,8 +8,7 @@ static bool parse_body(struct parser *parser, const char *const *ends, struct no
 
 static bool expect_block_end(struct parser *parser)
 {
-    if (parser->token.kind != TOKEN_BLOCK_END)
-        return sc_template_unexpected(parser, "the end of the tag \"%}\"");
+    if (parser->token.kind != TOKEN_BLOCK_END) return sc_template_unexpected(parser, "the end of the tag \"%}\"");
     return sc_template_advance(parser);
 }
 
@@ -84,8 +83,7 @@ static bool parse_for(struct parser *parser, struct node **out)
         !sc_template_parse_tuple(parser, EXPRESSION_NO_CONDITIONAL, "recursive", &node->loop.items))
         return false;
     if (sc_template_at_name(parser, "if") &&
-        (!sc_template_advance(parser) ||
-         !sc_template_parse_expression(parser, EXPRESSION_FULL, &node->loop.test)))
+        (!sc_template_advance(parser) || !sc_template_parse_expression(parser, EXPRESSION_FULL, &node->loop.test)))
         return false;
     node->loop.is_recursive = sc_template_at_name(parser, "recursive");
     if (node->loop.is_recursive && !sc_template_advance(parser)) return false;
@@ -112,8 +110,7 @@ static bool parse_set(struct parser *parser, struct node **out)
     if (!sc_template_parse_target(parser, NULL, true, &node->set.target)) return false;
     if (!check_target(parser, node->set.target)) return false;
     if (sc_template_at_operator(parser, "="))
-        return sc_template_advance(parser) &&
-               sc_template_parse_tuple(parser, EXPRESSION_FULL, NULL, &node->set.value);
+        return sc_template_advance(parser) && sc_template_parse_tuple(parser, EXPRESSION_FULL, NULL, &node->set.value);
     node->kind = NODE_SET_BLOCK;
     return sc_template_parse_filters(parser, NULL, false, &node->set.value) &&
            parse_to(parser, "endset", &node->set.body);
@@ -131,8 +128,7 @@ static bool parse_signature(struct parser *parser, struct signature *out)
         if (!sc_template_expect_name(parser, &item.name)) return false;
         if (sc_template_at_operator(parser, "=")) {
             has_default = true;
-            if (!sc_template_advance(parser) ||
-                !sc_template_parse_expression(parser, EXPRESSION_FULL, &item.value))
+            if (!sc_template_advance(parser) || !sc_template_parse_expression(parser, EXPRESSION_FULL, &item.value))
                 return false;
         } else if (has_default) {
             return sc_template_parse_fail(parser, "a parameter without a default follows one that has a default");
@@ -202,8 +198,7 @@ static bool parse_call_block(struct parser *parser, struct node **out)
 static bool parse_filter_block(struct parser *parser, struct node **out)
 {
     struct node *node = *out = new_here(parser, NODE_FILTER_BLOCK);
-    return node && sc_template_advance(parser) &&
-           sc_template_parse_filters(parser, NULL, true, &node->filter.filter) &&
+    return node && sc_template_advance(parser) && sc_template_parse_filters(parser, NULL, true, &node->filter.filter) &&
            parse_to(parser, "endfilter", &node->filter.body);
 }
 
@@ -325,8 +320,7 @@ static bool parse_output(struct parser *parser, struct nodes *out)
     if (!node || !sc_template_parse_tuple(parser, EXPRESSION_FULL, NULL, &value) ||
         !sc_template_nodes_push(parser, &node->list, value))
         return false;
-    if (parser->token.kind != TOKEN_OUTPUT_END)
-        return sc_template_unexpected(parser, "the end of the tag \"}}\"");
+    if (parser->token.kind != TOKEN_OUTPUT_END) return sc_template_unexpected(parser, "the end of the tag \"}}\"");
     return sc_template_advance(parser) && sc_template_nodes_push(parser, out, node);
 }
 
@@ -389,13 +383,12 @@ static bool normalize(struct sc_arena *arena, struct sc_text source, struct sc_t
 bool sc_template_parse_source(struct sc_template *template, struct sc_text source, socle_error *err)
 {
     struct parser parser = { .arena = &template->arena, .err = err };
-    parser.lexer = (struct lexer){ .arena = &template->arena, .err = err, .line = 1, .inside = TOKEN_TEXT,
-                                   .at_line_start = true };
+    parser.lexer =
+        (struct lexer){ .arena = &template->arena, .err = err, .line = 1, .inside = TOKEN_TEXT, .at_line_start = true };
     if (!normalize(&template->arena, source, &parser.lexer.source)) return sc_template_parser_memory(&parser);
     return sc_template_intern(&parser, sc_text_of("loop"), &template->name_loop) &&
            sc_template_intern(&parser, sc_text_of("caller"), &template->name_caller) &&
            sc_template_intern(&parser, sc_text_of("kwargs"), &template->name_kwargs) &&
            sc_template_intern(&parser, sc_text_of("varargs"), &template->name_varargs) &&
-           sc_template_advance(&parser) && sc_template_advance(&parser) &&
-           parse_body(&parser, NULL, &template->body);
+           sc_template_advance(&parser) && sc_template_advance(&parser) && parse_body(&parser, NULL, &template->body);
 }

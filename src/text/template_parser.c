@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
+// Names are searched for one by one in scopes and calls, which is quick because they are few.
+enum { NAMES_MAX = 10000 };
+
 // The tallest tree of an expression; evaluation recurses this far in one statement.
 enum { HEIGHT_MAX = 500 };
 
@@ -133,6 +136,7 @@ bool sc_template_intern(struct parser *parser, struct sc_text text, const struct
             return true;
         }
     }
+    if (parser->names.n == NAMES_MAX) return sc_template_parse_fail(parser, "more than %d names", NAMES_MAX);
     struct string *name = sc_template_string_new(parser->arena, text.data, text.n_bytes);
     if (!name) return sc_template_parser_memory(parser);
     parser->names.slots[slot] = *out = name;

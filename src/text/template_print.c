@@ -105,8 +105,8 @@ static bool print_dict(struct run *run, const struct dict *dict)
 static bool print_view(struct run *run, struct value value)
 {
     const struct list *items;
-    return sc_template_items(run, value, &items) &&
-           sc_template_write_string(run, sc_template_type_name(value)) && print_list(run, items, "([", "])");
+    return sc_template_items(run, value, &items) && sc_template_write_string(run, sc_template_type_name(value)) &&
+           print_list(run, items, "([", "])");
 }
 
 static bool print_range(struct run *run, const struct range *range)
@@ -204,88 +204,3 @@ bool sc_template_str(struct run *run, struct value value, const struct string **
     *out = text.string;
     return true;
 }
-
-// pprint.pformat with its line width of 80: what does not fit is broken into one item per line.
-enum { PRETTY_WIDTH = 80 };
-
-static bool print_pretty(struct run *run, struct value value, size_t indent, size_t n_after);
-
-static bool sorted_dict(struct run *run, const struct dict *dict, const struct list **keys)
-{
-    struct list *list = sc_template_list_new(run, dict->n);
-    if (!list) return false;
-    bool is_text = true;
-    for (size_t i = 0; i < dict->n; i++) {
-        is_text = is_text && dict->entries[i].key.kind == VALUE_STRING;
-        if (!sc_template_list_push(run, list, dict->entries[i].key)) return false;
-    }
-    *keys = list;
-    return !is_text || sc_template_sort(run, list, NULL, false);
-}
-
-// The width of a value's repr(); the text is kept when `keeps` is true.
-static bool measure(struct run *run, struct value value, size_t *n_points, bool keeps, size_t max)
-{
-    size_t begin = sc_template_text_begin(run);
-    struct value text;
-    const struct list *keys;
-    if (value.kind == VALUE_DICT) {
-        struct dict *copy = sc_template_dict_new(run, value.dict->n);
-        if (!copy || !sorted_dict(run, value.dict, &keys)) return false;
-        for (size_t i = 0; i < keys->n; i++) {
-            struct value *item;
-            if (!sc_template_dict_find(run, value.dict, keys->items[i], &item) ||
-                !sc_template_dict_set(run, copy, keys->items[i], *item))
-                return false;
-        }
-        value.dict = copy;
-    }
-    if (!sc_template_print_repr(run, value) || !sc_template_text_end(run, begin, &text)) return false;
-    *n_points = text.string->n_points;
-    if (!keeps && *n_points > max) return true;
-    return sc_template_write(run, text.string->data, text.string->n_bytes);
-}
-
-static bool break_line(struct run *run, size_t indent)
-{
-    static const struct string space = { .data = " ", .n_bytes = 1, .n_points = 1 };
-    return sc_template_write_string(run, ",\n") && sc_template_write_repeated(run, &space, indent);
-}
-
-static bool print_broken(struct run *run, struct value value, size_t indent, size_t n_after)
-{
-    const struct list *items = value.list;
-    bool is_dict = value.kind == VALUE_DICT;
-    if (is_dict && !sorted_dict(run, value.dict, &items)) return false;
-    const char *brackets = is_dict ? "{}" : value.kind == VALUE_TUPLE ? "()" : "[]";
-    if (!sc_template_write(run, brackets, 1)) return false;
-    for (size_t i = 0; i < items->n; i++) {
-        size_t n_key = 0, after = i + 1 == items->n ? n_after + 1 : 1;
-        struct value item = items->items[i], *member;
-        if (i && !break_line(run, indent + 1)) return false;
-        if (is_dict) {
-            if (!measure(run, item, &n_key, true, 0) || !sc_template_write_string(run, ": ") ||
-                !sc_template_dict_find(run, value.dict, item, &member))
-                return false;
-            item = *member;
-            n_key += 2;
-        }
-        if (!print_pretty(run, item, indent + 1 + n_key, after)) return false;
-    }
-    if (value.kind == VALUE_TUPLE && items->n == 1 && !sc_template_write_string(run, ",")) return false;
-    return sc_template_write(run, brackets + 1, 1);
-}
-
-static bool print_pretty(struct run *run, struct value value, size_t indent, size_t n_after)
-{
-    size_t n_points, used = indent + n_after, room = used < PRETTY_WIDTH ? PRETTY_WIDTH - used : 0;
-    bool can_break = value.kind == VALUE_DICT || value.kind == VALUE_LIST || value.kind == VALUE_TUPLE;
-    if (!measure(run, value, &n_points, !can_break, room)) return false;
-    if (!can_break || n_points <= room) return true;
-    if (!sc_template_enter(run)) return false;
-    bool ok = print_broken(run, value, indent, n_after);
-    run->depth--;
-    return ok;
-}
-
-bool sc_template_print_pretty(struct run *run, struct value value) { return print_pretty(run, value, 0, 0); }

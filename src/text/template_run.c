@@ -82,10 +82,7 @@ bool sc_template_write(struct run *run, const char *bytes, size_t n_bytes)
     return sc_buffer_append(&run->output, bytes, n_bytes) || output_failed(run);
 }
 
-bool sc_template_write_string(struct run *run, const char *text)
-{
-    return sc_template_write(run, text, strlen(text));
-}
+bool sc_template_write_string(struct run *run, const char *text) { return sc_template_write(run, text, strlen(text)); }
 
 bool sc_template_write_repeated(struct run *run, const struct string *unit, size_t n)
 {

@@ -32,17 +32,17 @@ struct lexer {
     struct sc_text source;
     size_t position;
     uint32_t line;
-    enum token_kind inside; // TOKEN_BLOCK_BEGIN, TOKEN_OUTPUT_BEGIN, or TOKEN_TEXT outside of tags
-    enum token_kind begun;  // the beginning of a tag that is due as a token, or TOKEN_END
-    bool is_raw;            // the text of a `raw` block is due
-    bool at_line_start;     // the last tag took its line's end with it
+    enum token_kind inside;      // TOKEN_BLOCK_BEGIN, TOKEN_OUTPUT_BEGIN, or TOKEN_TEXT outside of tags
+    enum token_kind begun;       // the beginning of a tag that is due as a token, or TOKEN_END
+    bool is_raw;                 // the text of a `raw` block is due
+    bool at_line_start;          // the last tag took its line's end with it
     char brackets[BRACKETS_MAX]; // the closing brackets that are due
     size_t n_brackets;
 };
 
 // Fails with a parser's message: "template line N: ...".
-__attribute__((format(printf, 3, 4))) bool sc_template_syntax_error(socle_error *err, uint32_t line,
-                                                                    const char *format, ...);
+__attribute__((format(printf, 3, 4))) bool sc_template_syntax_error(socle_error *err, uint32_t line, const char *format,
+                                                                    ...);
 bool sc_template_lex(struct lexer *lexer, struct token *out);
 // Reads the number or the quoted string at the lexer's position; *out stays absent when there is neither.
 bool sc_template_lex_constant(struct lexer *lexer, struct value *out);
@@ -114,7 +114,7 @@ struct node {
         const struct string *name; // NAME
         struct nodes list;         // LIST, TUPLE, CONCAT, OUTPUT; DICT: key, value, key, value, ...
         struct node *operand;      // NEGATE, PLUS, NOT
-        struct { // BINARY, AND, OR
+        struct {                   // BINARY, AND, OR
             struct node *left, *right;
             enum operator op;
         } binary;
@@ -133,8 +133,8 @@ struct node {
         struct {
             struct node *object, *key; // a key may be a SLICE
         } item;
-        struct node *slice[3]; // start, stop, step; may be NULL
-        struct {               // CALL, FILTER, TEST
+        struct node *slice[3];   // start, stop, step; may be NULL
+        struct {                 // CALL, FILTER, TEST
             struct node *object; // what is called, filtered or tested; NULL in a filter block
             const struct string *name;
             const struct native *native; // of a filter or test; NULL when there is none of that name
@@ -152,7 +152,7 @@ struct node {
             struct nodes body, otherwise;
             bool is_recursive;
         } loop;
-        struct { // SET, SET_BLOCK: NAME, TUPLE or ATTRIBUTE of a NAME
+        struct {                         // SET, SET_BLOCK: NAME, TUPLE or ATTRIBUTE of a NAME
             struct node *target, *value; // `value` of a SET_BLOCK: its filters or NULL
             struct nodes body;
         } set;
@@ -185,10 +185,13 @@ struct parser {
     struct token token, next;
     struct sc_arena *arena;
     socle_error *err;
-    unsigned depth; // of nested expressions and blocks, while they are read
-    unsigned n_loops; // around here, for `break` and `continue`
+    unsigned depth;          // of nested expressions and blocks, while they are read
+    unsigned n_loops;        // around here, for `break` and `continue`
     struct signature *macro; // the innermost macro around here, and so on outwards
-    struct { const struct string **slots; size_t n, capacity; } names; // interned
+    struct {
+        const struct string **slots;
+        size_t n, capacity;
+    } names; // interned
 };
 
 // template_parser.c

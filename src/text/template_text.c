@@ -16,8 +16,7 @@ uint32_t sc_template_point(const char *at, size_t *n_bytes)
     case 1: return byte[0];
     case 2: return (byte[0] & 0x1Fu) << 6 | (byte[1] & 0x3Fu);
     case 3: return (byte[0] & 0x0Fu) << 12 | (byte[1] & 0x3Fu) << 6 | (byte[2] & 0x3Fu);
-    default:
-        return (byte[0] & 0x07u) << 18 | (byte[1] & 0x3Fu) << 12 | (byte[2] & 0x3Fu) << 6 | (byte[3] & 0x3Fu);
+    default: return (byte[0] & 0x07u) << 18 | (byte[1] & 0x3Fu) << 12 | (byte[2] & 0x3Fu) << 6 | (byte[3] & 0x3Fu);
     }
 }
 
@@ -48,10 +47,7 @@ bool sc_template_substring(struct run *run, const struct string *string, size_t 
     return sc_template_string_view(run, string->data + begin, end - begin, out);
 }
 
-bool sc_template_is_space(uint32_t point)
-{
-    return sc_unicode_is_space(point) || (point >= 0x1C && point <= 0x1F);
-}
+bool sc_template_is_space(uint32_t point) { return sc_unicode_is_space(point) || (point >= 0x1C && point <= 0x1F); }
 
 bool sc_template_is_word(uint32_t point)
 {
@@ -79,15 +75,33 @@ bool sc_template_is_printable(uint32_t point)
 }
 
 // Characters that become several.
-static const struct { uint32_t point; const char *upper, *title; } full_cases[] = {
-    { 0x00DF, "SS", "Ss" }, { 0x0149, "\u02BCN", "\u02BCN" }, { 0x01F0, "J\u030C", "J\u030C" },
-    { 0x0390, "\u0399\u0308\u0301", "\u0399\u0308\u0301" }, { 0x03B0, "\u03A5\u0308\u0301", "\u03A5\u0308\u0301" },
-    { 0x0587, "\u0535\u0552", "\u0535\u0582" }, { 0x1E96, "H\u0331", "H\u0331" }, { 0x1E97, "T\u0308", "T\u0308" },
-    { 0x1E98, "W\u030A", "W\u030A" }, { 0x1E99, "Y\u030A", "Y\u030A" }, { 0x1E9A, "A\u02BE", "A\u02BE" },
-    { 0xFB00, "FF", "Ff" }, { 0xFB01, "FI", "Fi" }, { 0xFB02, "FL", "Fl" }, { 0xFB03, "FFI", "Ffi" },
-    { 0xFB04, "FFL", "Ffl" }, { 0xFB05, "ST", "St" }, { 0xFB06, "ST", "St" }, { 0xFB13, "\u0544\u0546", "\u0544\u0576" },
-    { 0xFB14, "\u0544\u0535", "\u0544\u0565" }, { 0xFB15, "\u0544\u053B", "\u0544\u056B" },
-    { 0xFB16, "\u054E\u0546", "\u054E\u0576" }, { 0xFB17, "\u0544\u053D", "\u0544\u056D" },
+static const struct {
+    uint32_t point;
+    const char *upper, *title;
+} full_cases[] = {
+    { 0x00DF, "SS", "Ss" },
+    { 0x0149, "\u02BCN", "\u02BCN" },
+    { 0x01F0, "J\u030C", "J\u030C" },
+    { 0x0390, "\u0399\u0308\u0301", "\u0399\u0308\u0301" },
+    { 0x03B0, "\u03A5\u0308\u0301", "\u03A5\u0308\u0301" },
+    { 0x0587, "\u0535\u0552", "\u0535\u0582" },
+    { 0x1E96, "H\u0331", "H\u0331" },
+    { 0x1E97, "T\u0308", "T\u0308" },
+    { 0x1E98, "W\u030A", "W\u030A" },
+    { 0x1E99, "Y\u030A", "Y\u030A" },
+    { 0x1E9A, "A\u02BE", "A\u02BE" },
+    { 0xFB00, "FF", "Ff" },
+    { 0xFB01, "FI", "Fi" },
+    { 0xFB02, "FL", "Fl" },
+    { 0xFB03, "FFI", "Ffi" },
+    { 0xFB04, "FFL", "Ffl" },
+    { 0xFB05, "ST", "St" },
+    { 0xFB06, "ST", "St" },
+    { 0xFB13, "\u0544\u0546", "\u0544\u0576" },
+    { 0xFB14, "\u0544\u0535", "\u0544\u0565" },
+    { 0xFB15, "\u0544\u053B", "\u0544\u056B" },
+    { 0xFB16, "\u054E\u0546", "\u054E\u0576" },
+    { 0xFB17, "\u0544\u053D", "\u0544\u056D" },
 };
 
 static bool is_cased(uint32_t point)
@@ -177,9 +191,7 @@ bool sc_template_write_case(struct run *run, struct sc_text text, enum text_case
             ok = utf8proc_category((utf8proc_int32_t)point) == UTF8PROC_CATEGORY_LU ? write_lower(run, text, i, point)
                                                                                     : write_upper(run, point, false);
             break;
-        case CASE_CAPITAL:
-            ok = i == 0 ? write_upper(run, point, true) : write_lower(run, text, i, point);
-            break;
+        case CASE_CAPITAL: ok = i == 0 ? write_upper(run, point, true) : write_lower(run, text, i, point); break;
         default:
             ok = after_cased ? write_lower(run, text, i, point) : write_upper(run, point, true);
             after_cased = is_cased(point);
@@ -247,8 +259,8 @@ bool sc_template_find_last(struct run *run, struct sc_text text, struct sc_text 
     return true;
 }
 
-bool sc_template_replace(struct run *run, const struct string *text, const struct string *old,
-                         const struct string *new, int64_t n_max, struct value *out)
+bool sc_template_replace(struct run *run, const struct string *text, const struct string *old, const struct string *new,
+                         int64_t n_max, struct value *out)
 {
     struct sc_text whole = { text->data, text->n_bytes }, needle = { old->data, old->n_bytes };
     size_t at = 0, begin = sc_template_text_begin(run);

@@ -24,8 +24,9 @@ static bool read_pinned(const char *text, struct tm *out)
     if (n < 3 || year < 1 || month < 1 || month > 12 || day < 1 || day > 31 || hour < 0 || hour > 23 || minute < 0 ||
         minute > 59 || second < 0 || second > 61)
         return false;
-    *out = (struct tm){ .tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day, .tm_hour = hour,
-                        .tm_min = minute, .tm_sec = second };
+    *out = (struct tm){
+        .tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day, .tm_hour = hour, .tm_min = minute, .tm_sec = second
+    };
     out->tm_yday = days_before_month(year, month - 1) + day - 1;
     int past = year - 1; // whole years before this one, from the year 1, which began on a Monday
     out->tm_wday = (past * 365 + past / 4 - past / 100 + past / 400 + out->tm_yday + 1) % 7;
@@ -74,8 +75,14 @@ static bool number_of(const struct tm *tm, char directive, struct field *out)
     case 'd': *out = (struct field){ tm->tm_mday, 2, '0' }; break;
     case 'e': *out = (struct field){ tm->tm_mday, 2, ' ' }; break;
     case 'f': *out = (struct field){ 0, 6, '0' }; break;
-    case 'g': iso_week(tm, &iso_year); *out = (struct field){ iso_year % 100, 2, '0' }; break;
-    case 'G': iso_week(tm, &iso_year); *out = (struct field){ iso_year, 4, '0' }; break;
+    case 'g':
+        iso_week(tm, &iso_year);
+        *out = (struct field){ iso_year % 100, 2, '0' };
+        break;
+    case 'G':
+        iso_week(tm, &iso_year);
+        *out = (struct field){ iso_year, 4, '0' };
+        break;
     case 'H': *out = (struct field){ tm->tm_hour, 2, '0' }; break;
     case 'I': *out = (struct field){ hour12(tm), 2, '0' }; break;
     case 'j': *out = (struct field){ tm->tm_yday + 1, 3, '0' }; break;
@@ -97,11 +104,24 @@ static bool number_of(const struct tm *tm, char directive, struct field *out)
 }
 
 // Directives that stand for others.
-static const struct { char directive; const char *format; } compound[] = {
-    { 'c', "%a %b %e %H:%M:%S %Y" }, { 'D', "%m/%d/%y" }, { 'F', "%Y-%m-%d" }, { 'r', "%I:%M:%S %p" },
-    { 'R', "%H:%M" },                { 'T', "%H:%M:%S" }, { 'x', "%m/%d/%y" }, { 'X', "%H:%M:%S" },
-    { 'h', "%b" },                   { 'z', "" },         { 'Z', "" },         { 'n', "\n" },
-    { 't', "\t" },                   { '%', "%%" },
+static const struct {
+    char directive;
+    const char *format;
+} compound[] = {
+    { 'c', "%a %b %e %H:%M:%S %Y" },
+    { 'D', "%m/%d/%y" },
+    { 'F', "%Y-%m-%d" },
+    { 'r', "%I:%M:%S %p" },
+    { 'R', "%H:%M" },
+    { 'T', "%H:%M:%S" },
+    { 'x', "%m/%d/%y" },
+    { 'X', "%H:%M:%S" },
+    { 'h', "%b" },
+    { 'z', "" },
+    { 'Z', "" },
+    { 'n', "\n" },
+    { 't', "\t" },
+    { '%', "%%" },
 };
 
 static const char *word_of(const struct tm *tm, char directive, int *n_max)

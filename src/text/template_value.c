@@ -14,15 +14,9 @@ struct value sc_template_float(double real) { return (struct value){ .kind = VAL
 
 struct value sc_template_none(void) { return (struct value){ .kind = VALUE_NONE }; }
 
-struct value sc_template_list(const struct list *list)
-{
-    return (struct value){ .kind = VALUE_LIST, .list = list };
-}
+struct value sc_template_list(const struct list *list) { return (struct value){ .kind = VALUE_LIST, .list = list }; }
 
-struct value sc_template_tuple(const struct list *list)
-{
-    return (struct value){ .kind = VALUE_TUPLE, .list = list };
-}
+struct value sc_template_tuple(const struct list *list) { return (struct value){ .kind = VALUE_TUPLE, .list = list }; }
 
 struct value sc_template_dict(struct dict *dict) { return (struct value){ .kind = VALUE_DICT, .dict = dict }; }
 
@@ -79,12 +73,11 @@ bool sc_template_fail_undefined(struct run *run, struct value value)
     if (!sc_template_print_repr(run, why->name) || !sc_template_text_end(run, begin, &text)) return false;
     name = text.string;
     if (why->is_refused)
-        return sc_template_fail(run, "access to attribute %.*s of '%s' object is unsafe", (int)SC_MIN(name->n_bytes, 200),
-                                name->data, why->type_name);
+        return sc_template_fail(run, "access to attribute %.*s of '%s' object is unsafe",
+                                (int)SC_MIN(name->n_bytes, 200), name->data, why->type_name);
     if (why->is_parameter)
         return sc_template_fail(run, "parameter %.*s was not provided", (int)SC_MIN(name->n_bytes, 200), name->data);
-    if (!why->type_name)
-        return sc_template_fail(run, "%.*s is undefined", (int)SC_MIN(name->n_bytes, 200), name->data);
+    if (!why->type_name) return sc_template_fail(run, "%.*s is undefined", (int)SC_MIN(name->n_bytes, 200), name->data);
     bool is_text = why->name.kind == VALUE_STRING;
     return sc_template_fail(run, "%s%s%s has no %s %.*s", is_text ? "'" : "", why->type_name, is_text ? "'" : "",
                             is_text ? "attribute" : "element", (int)SC_MIN(name->n_bytes, 200), name->data);

@@ -1,7 +1,7 @@
 // Breaking text into lines: the filter `wordwrap`.
 //
-// A line is cut into chunks - white space, words, parts of hyphenated words - which are then put into lines as they fit.
-// White space at a line's end is dropped, and at the beginning of every line but the first.
+// A line is cut into chunks - white space, words, parts of hyphenated words - which are then put into lines as they
+// fit. White space at a line's end is dropped, and at the beginning of every line but the first.
 #include "text/template_internal.h"
 
 #include <string.h>
@@ -10,11 +10,15 @@ struct points {
     uint32_t *items;
     size_t *offsets; // [n + 1], in bytes
     size_t n;
+    size_t rest_end; // of a long word that is being broken: where it ends
 };
 
 static bool is_blank(uint32_t point) { return point == ' ' || (point >= '\t' && point <= '\r'); }
 
-static bool is_letter(uint32_t point) { return sc_template_is_word(point) && !(point >= '0' && point <= '9') && point != '_'; }
+static bool is_letter(uint32_t point)
+{
+    return sc_template_is_word(point) && !(point >= '0' && point <= '9') && point != '_';
+}
 
 static bool is_word_mark(uint32_t point)
 {
@@ -30,10 +34,9 @@ static size_t dash_end(const struct points *points, size_t i)
 }
 
 // May a word be broken after the hyphen at i?
-static bool is_soft_hyphen(const struct points *points, size_t begin, size_t i)
+static bool is_soft_hyphen(const struct points *points, size_t i)
 {
     const uint32_t *at = points->items;
-    (void)begin;
     if (at[i] != '-' || i < 2 || i + 2 >= points->n) return false;
     bool after_letters = is_letter(at[i - 1]) && is_letter(at[i - 2]);
     bool after_dashed = i >= 3 && is_letter(at[i - 3]) && at[i - 2] == '-' && is_word_mark(at[i - 1]);
@@ -44,7 +47,8 @@ static bool is_soft_hyphen(const struct points *points, size_t begin, size_t i)
 
 static size_t chunk_end(const struct points *points, size_t i, bool breaks_hyphens)
 {
-    size_t begin = i, dash;
+    size_t dash;
+    if (i < points->rest_end) return points->rest_end;
     if (is_blank(points->items[i])) {
         while (i < points->n && is_blank(points->items[i])) i++;
         return i;
@@ -52,7 +56,7 @@ static size_t chunk_end(const struct points *points, size_t i, bool breaks_hyphe
     if (breaks_hyphens && i && is_word_mark(points->items[i - 1]) && (dash = dash_end(points, i))) return dash;
     for (i++; i < points->n && !is_blank(points->items[i]); i++) {
         if (!breaks_hyphens) continue;
-        if (is_soft_hyphen(points, begin, i)) return i + 1;
+        if (is_soft_hyphen(points, i)) return i + 1;
         if (points->items[i] == '-' && is_word_mark(points->items[i - 1]) && points->items[i - 1] != '-' &&
             dash_end(points, i))
             return i;
@@ -90,7 +94,7 @@ static size_t break_long(const struct points *points, size_t begin, size_t end, 
 }
 
 // One line from the chunks at *at on: its text is begin..end in points, and *at moves behind it.
-static void fill_line(const struct points *points, const struct sc_template_wrap *wrap, bool is_first, size_t *at,
+static void fill_line(struct points *points, const struct sc_template_wrap *wrap, bool is_first, size_t *at,
                       size_t *begin, size_t *end)
 {
     size_t width = (size_t)wrap->width;
@@ -103,7 +107,8 @@ static void fill_line(const struct points *points, const struct sc_template_wrap
             if (next - *at > width && (wrap->breaks_long || *at == *begin)) {
                 size_t room = width - (*at - *begin);
                 last = *at;
-                *at = wrap->breaks_long ? break_long(points, *at, next, room ? room : 0, wrap->breaks_hyphens) : next;
+                points->rest_end = next;
+                *at = wrap->breaks_long ? break_long(points, *at, next, room, wrap->breaks_hyphens) : next;
             }
             break;
         }
@@ -116,7 +121,7 @@ static void fill_line(const struct points *points, const struct sc_template_wrap
 
 bool sc_template_wrap_line(struct run *run, const struct sc_template_wrap *wrap, struct sc_text line)
 {
-    struct points points;
+    struct points points = { 0 };
     bool is_first = true;
     if (!read_points(run, line, &points)) return false;
     for (size_t at = 0, begin, end; at < points.n;) {

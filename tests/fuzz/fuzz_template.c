@@ -23,7 +23,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
     socle_error err = { 0 };
     json_t *inputs = NULL;
     if (end)
-        inputs = json_loadb((const char *)end + 1, n_bytes - n_source - 1, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, NULL);
+        inputs = json_loadb((const char *)end + 1, n_bytes - n_source - 1, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES,
+                            NULL);
     if (!json_is_object(inputs)) {
         json_decref(inputs);
         inputs = json_pack("{s:s, s:i, s:[{s:s, s:s}, {s:s, s:n}], s:b}", "s", "Hé llo", "n", 3, "messages", "role",

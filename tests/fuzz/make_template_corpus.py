@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""Writes corpus/template: pieces of ../data/jinja_cases.json put together, a few cases to a file, so that few files
-reach most of the interpreter."""
+"""Writes corpus/template: what renders of ../data/jinja_cases.json, many cases to a file, and an eighth of what fails."""
 import json
 import pathlib
 
@@ -14,7 +13,7 @@ bad = [c["template"] for c in cases["cases"] if "output" not in c]
 for i in range(0, len(good), 25):
     (folder / f"good-{i // 25:02}").write_bytes(("\n".join(good[i : i + 25]) + "\0" + inputs).encode())
 for i in range(0, len(bad), 8):
-    (folder / f"bad-{i // 8:02}").write_bytes(("".join(bad[i : i + 1]) + "\0" + inputs).encode())
+    (folder / f"bad-{i // 8:02}").write_bytes((bad[i] + "\0" + inputs).encode())
 whole = [t for t in good if "{%" in t]
 for i in range(0, len(whole), 6):
     (folder / f"tags-{i // 6:02}").write_bytes("".join(whole[i : i + 6]).encode())
