@@ -107,7 +107,7 @@ for command in $commands; do
 done
 "$socle" >"$tmp/out" 2>"$tmp/err" </dev/null
 check "without a command: exit code 2 and the usage on standard error" test $? -eq 2 -a ! -s "$tmp/out" -a -s "$tmp/err"
-expect 2 "did you mean 'tokenize'" "a mistyped command is corrected" tokenize
+expect 2 "did you mean 'tokenize'" "a mistyped command is corrected" tokennize
 expect 2 "did you mean '--threads'" "a mistyped option is corrected" bench --thread 2
 expect 2 'needs a value' "an option without its value" logits --tokens
 expect 2 'expected a whole number' "a value of the wrong kind" bench -r many
@@ -332,13 +332,24 @@ check "doctor measures int8" between "$(json_number "$tmp/out" int8_macs_per_sec
 
 # ---- colours
 
-if command -v script >/dev/null; then
-    on_terminal() { TERM=xterm script -qec "$1" /dev/null </dev/null | tr -dc '\033' | wc -c; }
+on_terminal() { TERM=xterm script -qec "$1" /dev/null </dev/null 2>/dev/null | tr -dc '\033' | wc -c; }
+if script -qec true /dev/null </dev/null >/dev/null 2>&1; then
     check "colours on a terminal" test "$(on_terminal "'$socle' --help")" -gt 0
     check "no colours with NO_COLOR" test "$(NO_COLOR=1 on_terminal "'$socle' --help")" -eq 0
 else
-    skip "colours on a terminal" "no script(1)"
+    skip "colours on a terminal" "script(1) cannot make one here"
 fi
+
+# ---- a file that shrinks while it is mapped
+
+cp "$model" "$tmp/shrinking.gguf"
+"$socle" bench -m "$tmp/shrinking.gguf" -p 400 -n 100 -r 100 >"$tmp/out" 2>"$tmp/err" &
+bench=$!
+sleep 2
+truncate -s 8192 "$tmp/shrinking.gguf"
+wait $bench
+check "a model that shrinks while it is used ends with exit code 3" test $? -eq 3
+check "and with a sentence" grep -q 'shrank' "$tmp/err"
 
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

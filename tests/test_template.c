@@ -431,14 +431,18 @@ static void test_hostile_templates(void **state)
         { "{% set ns = namespace() %}{% set ns.me = ns %}{{ ns }}", "depth_max" },
         { "{% set ns = namespace(x=[]) %}{% for i in range(5000) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x }}",
           "depth_max" },
-        { "{% set ns = namespace(x=[]) %}{% for i in range(5000) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x|tojson }}",
+        { "{% set ns = namespace(x=[]) %}{% for i in range(5000) %}{% set ns.x = [ns.x] %}{% endfor %}"
+          "{{ ns.x|tojson }}",
           "depth_max" },
-        { "{% set ns = namespace(x=[]) %}{% for i in range(5000) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x|pprint }}",
+        { "{% set ns = namespace(x=[]) %}{% for i in range(5000) %}{% set ns.x = [ns.x] %}{% endfor %}"
+          "{{ ns.x|pprint }}",
           "depth_max" },
-        { "{% set ns = namespace(x=(), y=()) %}{% for i in range(5000) %}{% set ns.x = (ns.x,) %}{% set ns.y = (ns.y,) %}"
+        { "{% set ns = namespace(x=(), y=()) %}{% for i in range(5000) %}"
+          "{% set ns.x = (ns.x,) %}{% set ns.y = (ns.y,) %}"
           "{% endfor %}{{ ns.x == ns.y }}",
           "depth_max" },
-        { "{% set ns = namespace(x=(), y=()) %}{% for i in range(5000) %}{% set ns.x = (ns.x,) %}{% set ns.y = (ns.y,) %}"
+        { "{% set ns = namespace(x=(), y=()) %}{% for i in range(5000) %}"
+          "{% set ns.x = (ns.x,) %}{% set ns.y = (ns.y,) %}"
           "{% endfor %}{{ ns.x < ns.y }}",
           "depth_max" },
         { "{% set ns = namespace(x=()) %}{% for i in range(5000) %}{% set ns.x = (ns.x,) %}{% endfor %}{{ {ns.x: 1} }}",
@@ -446,7 +450,8 @@ static void test_hostile_templates(void **state)
         { "{% set ns = namespace(x=(), y=()) %}{% for i in range(60) %}{% set ns.x = (ns.x, ns.x) %}"
           "{% set ns.y = (ns.y, ns.y) %}{% endfor %}{{ ns.x == ns.y }}",
           "n_steps_max" },
-        { "{% set ns = namespace(x=()) %}{% for i in range(60) %}{% set ns.x = (ns.x, ns.x) %}{% endfor %}{{ {ns.x: 1} }}",
+        { "{% set ns = namespace(x=()) %}{% for i in range(60) %}{% set ns.x = (ns.x, ns.x) %}{% endfor %}"
+          "{{ {ns.x: 1} }}",
           "n_steps_max" },
         { "{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x }}",
           "output_bytes_max" },
@@ -456,7 +461,8 @@ static void test_hostile_templates(void **state)
           "memory_bytes_max" },
         { "{% set a = 'a' * 1000000 %}{% set b = a ~ 'b' %}{% for i in range(99999) %}{{ b in a }}{% endfor %}",
           "n_steps_max" },
-        { "{% set a = 'a' * 1000000 %}{% set b = 'b' ~ a[500000:] %}{{ a.rfind(b) }}{% set b = 'a' * 400000 ~ 'b' ~ 'a' * 100000 %}"
+        { "{% set a = 'a' * 1000000 %}{% set b = 'b' ~ a[500000:] %}{{ a.rfind(b) }}"
+          "{% set b = 'a' * 400000 ~ 'b' ~ 'a' * 100000 %}"
           "{{ a.rfind(b) }}",
           "n_steps_max" },
         { "{% set a = 'a' * 1000000 %}{{ a.strip('b' * 1000000 ~ 'a')|length }}", "n_steps_max" },

@@ -68,6 +68,6 @@ int main(int argc, char **argv)
         return code == SOCLE_OK ? cli_check_stdout() : code;
     }
     const char *meant = cli_suggest(argv[1], names, N_COMMANDS);
-    return cli_misuse("no command is called '%s'%s%s%s; 'socle --help' lists them", argv[1],
-                      meant ? ": did you mean '" : "", meant ? meant : "", meant ? "'?" : "");
+    if (meant) return cli_misuse("no command is called '%s': did you mean '%s'?", argv[1], meant);
+    return cli_misuse("no command is called '%s'; 'socle --help' lists them", argv[1]);
 }
