@@ -16,7 +16,7 @@ static const int32_t tokens[] = { 1, 7, 3, 11, 0, 5, 5, 2, 9, 4, 8, 6 };
 // Loads the tiny model; *bytes are freed by the caller after it.
 static socle_status load(struct tiny t, struct sc_model **model, char **bytes, socle_error *err)
 {
-    size_t n_bytes;
+    size_t n_bytes = 0;
     struct sc_gguf *gguf;
     *bytes = tiny_write(&t, &n_bytes);
     assert_non_null(*bytes);
@@ -93,6 +93,30 @@ static void a_tensor_of_the_wrong_shape_is_named_with_what_was_expected(void **s
                (const char *const[]){ "tiny", names[i], "expected", "found", NULL });
 }
 
+static void a_matrix_for_each_of_two_heads_is_refused_where_one_matrix_is_expected(void **state)
+{
+    (void)state;
+    refuse((struct tiny){ .family = "gemma2", .norms = true, .doubled = "blk.0.attn_q.weight" }, SOCLE_BAD_FILE,
+           (const char *const[]){ "blk.0.attn_q.weight", "expected 1 matrices", NULL });
+    refuse((struct tiny){ .family = "qwen3", .norms = true, .doubled = "blk.1.ffn_up.weight" }, SOCLE_BAD_FILE,
+           (const char *const[]){ "blk.1.ffn_up.weight", "expected 1 matrices", NULL });
+}
+
+static void layers_that_predict_further_tokens_are_left_out(void **state)
+{
+    (void)state;
+    struct sc_model *model;
+    char *bytes;
+    socle_error err = { 0 };
+    assert_int_equal(load((struct tiny){ .family = "glm4", .n_next = 1 }, &model, &bytes, &err), SOCLE_OK);
+    assert_int_equal(model->hparams.n_layer, TINY_LAYERS - 1);
+    assert_int_equal(model->program.n_layers, TINY_LAYERS - 1);
+    sc_model_free(model);
+    free(bytes);
+    refuse((struct tiny){ .family = "glm4", .n_next = TINY_LAYERS }, SOCLE_BAD_FILE,
+           (const char *const[]){ "glm4.nextn_predict_layers", NULL });
+}
+
 static void unsplit_kv_b_gives_the_bits_of_the_split_weights(void **state)
 {
     (void)state;
@@ -121,12 +145,17 @@ static void not_a_number_is_an_error_not_a_value(void **state)
     char *bytes;
     logits_of_all logits;
     socle_error err = { 0 };
-    struct tiny t = { .family = "llama", .not_a_number = "blk.1.attn_output.weight" };
-    assert_int_equal(load(t, &model, &bytes, &err), SOCLE_OK);
-    assert_int_equal(evaluate(model, 16, logits, &err), SOCLE_NOT_FINITE);
-    assert_non_null(strstr(err.message, "position 0"));
-    sc_model_free(model);
-    free(bytes);
+    // In a norm's weights it meets int8 activations when the products are quantized: it must come through there, too.
+    const struct tiny models[] = { { .family = "llama", .not_a_number = "blk.1.attn_output.weight" },
+                                   { .family = "llama", .not_a_number = "blk.0.ffn_norm.weight", .quantized = true },
+                                   { .family = "llama", .not_a_number = "blk.1.ffn_gate_inp.weight", .experts = true } };
+    for (size_t i = 0; i < SC_COUNT(models); i++) {
+        assert_int_equal(load(models[i], &model, &bytes, &err), SOCLE_OK);
+        assert_int_equal(evaluate(model, 16, logits, &err), SOCLE_NOT_FINITE);
+        assert_non_null(strstr(err.message, "position 0"));
+        sc_model_free(model);
+        free(bytes);
+    }
 }
 
 // Every family's program is built and run; the address sanitizer watches.
@@ -149,6 +178,8 @@ int main(void)
         cmocka_unit_test(an_unknown_family_is_refused_with_the_list_of_those_supported),
         cmocka_unit_test(a_missing_tensor_is_named),
         cmocka_unit_test(a_tensor_of_the_wrong_shape_is_named_with_what_was_expected),
+        cmocka_unit_test(a_matrix_for_each_of_two_heads_is_refused_where_one_matrix_is_expected),
+        cmocka_unit_test(layers_that_predict_further_tokens_are_left_out),
         cmocka_unit_test(unsplit_kv_b_gives_the_bits_of_the_split_weights),
         cmocka_unit_test(long_rope_factors_serve_sessions_beyond_the_original_context),
         cmocka_unit_test(not_a_number_is_an_error_not_a_value),

@@ -9,7 +9,7 @@
 #include "base/buffer.h"
 #include "formats/gguf_writer.h"
 
-enum { TINY_EMBD = 16, TINY_HEADS = 2, TINY_DIM = 8, TINY_FF = 16, TINY_VOCAB = 12, TINY_LAYERS = 2, TINY_RANK = 8,
+enum { TINY_EMBD = 32, TINY_HEADS = 2, TINY_DIM = 16, TINY_FF = 32, TINY_VOCAB = 12, TINY_LAYERS = 2, TINY_RANK = 8,
        TINY_ROT = 4, TINY_EXPERTS = 4, TINY_CONTEXT = 64 };
 
 struct tiny {
@@ -21,9 +21,12 @@ struct tiny {
     const char *without;         // a tensor to leave out
     const char *wrong;           // a tensor with one row too many
     const char *not_a_number;    // a tensor with one NaN
+    const char *doubled;         // a tensor with two matrices instead of one
+    bool quantized;              // products in Q8_0 
+    uint32_t n_next;             // layers that predict further tokens, counted in block_count
     // Made by tiny_write
     struct sc_gguf_writer *writer;
-    float *weights[256];
+    void *weights[256];
     size_t n_weights;
 };
 
@@ -39,17 +42,33 @@ static inline float tiny_value(const char *name, size_t i)
     return (float)(int32_t)(x % 2001u) / 1000.0f - 1.0f;
 }
 
+// The same values as Q8_0 with one scale, in place of the floats, which are freed.
+static inline void *tiny_q8_0(float *data, uint64_t n)
+{
+    uint8_t *blocks = malloc(n / 32 * 34);
+    uint16_t d = sc_f16_from_f32(1.0f / 127.0f);
+    for (uint64_t b = 0; b < n / 32; b++) {
+        memcpy(blocks + b * 34, &d, 2);
+        for (uint64_t i = 0; i < 32; i++) blocks[b * 34 + 2 + i] = (uint8_t)(int8_t)(data[b * 32 + i] * 127.0f);
+    }
+    free(data);
+    return blocks;
+}
+
 static inline void tiny_tensor(struct tiny *t, const char *name, uint64_t k, uint64_t rows, uint64_t matrices)
 {
     if (t->without && strcmp(t->without, name) == 0) return;
     if (t->wrong && strcmp(t->wrong, name) == 0) rows++;
+    if (t->doubled && strcmp(t->doubled, name) == 0) matrices = 2;
     uint64_t shape[3] = { k, rows, matrices }, n = k * rows * matrices;
     float *data = malloc(n * sizeof *data);
     for (uint64_t i = 0; i < n; i++) data[i] = 0.5f * tiny_value(name, i) + (rows == 0 ? 1.0f : 0.0f);
     if (t->not_a_number && strcmp(t->not_a_number, name) == 0) data[0] = __builtin_nanf("");
-    t->weights[t->n_weights++] = data;
-    sc_gguf_writer_add_tensor(t->writer, name, sc_format_find_name("F32"), matrices > 1 ? 3 : rows > 1 ? 2 : 1, shape,
-                              data, NULL);
+    bool quantize = t->quantized && rows > 1 && k % 32 == 0;
+    void *weights = quantize ? tiny_q8_0(data, n) : data;
+    t->weights[t->n_weights++] = weights;
+    sc_gguf_writer_add_tensor(t->writer, name, sc_format_find_name(quantize ? "Q8_0" : "F32"),
+                              matrices > 1 ? 3 : rows > 1 ? 2 : 1, shape, weights, NULL);
 }
 
 static inline void tiny_layer_tensor(struct tiny *t, int layer, const char *name, uint64_t k, uint64_t rows,
@@ -133,6 +152,7 @@ static inline void tiny_metadata(struct tiny *t)
     if (t->latent) tiny_u32(t, "attention.kv_lora_rank", TINY_RANK);
     if (t->latent && t->split) tiny_u32(t, "attention.key_length_mla", TINY_DIM);
     if (t->latent && t->split) tiny_u32(t, "attention.value_length_mla", TINY_DIM);
+    if (t->n_next) tiny_u32(t, "nextn_predict_layers", t->n_next);
     if (t->experts) tiny_u32(t, "expert_count", TINY_EXPERTS);
     if (t->experts) tiny_u32(t, "expert_used_count", 2);
     if (t->long_rope) tiny_u32(t, "rope.scaling.original_context_length", TINY_CONTEXT / 2);

@@ -50,14 +50,16 @@ const int32_t *socle_session_tokens(const socle_session *session);
 // Rewinds to what the session has in common with `tokens`, at most n_tokens - 1, and returns how many those are:
 // evaluate the rest to have the session hold exactly `tokens`. The bits are those of a fresh session.
 uint32_t socle_session_reuse(socle_session *session, const int32_t *tokens, size_t n_tokens);
-// Makes the call in progress, or the next one, return SOCLE_CANCELLED soon. Async-signal-safe.
+// Makes the socle_evaluate in progress, or the next one, return SOCLE_CANCELLED soon, and socle_generate end with
+// SOCLE_FINISH_CANCELLED; it is forgotten when socle_generate returns. Async-signal-safe.
 void socle_session_cancel(socle_session *session);
 
 // Receives the logits [n_vocab] that follow tokens[i]; they are valid during the call. Return false to stop.
 typedef bool socle_logits_callback(void *context, size_t i, const float *logits);
 
 // Appends tokens to the session; the callback gets the logits of tokens from first_logits on (n_tokens: of none).
-// Errors: SOCLE_CONTEXT_FULL (nothing is appended), SOCLE_BAD_ARGUMENT, SOCLE_NOT_FINITE, SOCLE_CANCELLED.
+// Errors: SOCLE_CONTEXT_FULL and SOCLE_BAD_ARGUMENT (nothing is appended); SOCLE_CANCELLED (chunks that were finished
+// stay: see socle_session_n_past) and SOCLE_NOT_FINITE (the chunk stays, too).
 socle_status socle_evaluate(socle_session *session, const int32_t *tokens, size_t n_tokens, size_t first_logits,
                             socle_logits_callback *callback, void *context, socle_error *err);
 

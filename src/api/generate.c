@@ -150,6 +150,7 @@ SC_EXPORT socle_status socle_generate(socle_session *s, socle_generation *g, soc
         g->finish = SOCLE_FINISH_CANCELLED;
         status = SOCLE_OK;
     }
+    atomic_store(&s->cancel, false); // one that came too late must not stop the next answer
     bool out_of_memory = gen.text.failed || gen.stop.held.failed;
     sc_buffer_free(&gen.text);
     sc_stop_filter_free(&gen.stop);

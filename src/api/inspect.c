@@ -95,8 +95,11 @@ static void put_u64(struct json *j, uint64_t value)
 static void put_double(struct json *j, double value, int digits)
 {
     separate(j);
-    if (value - value == 0.0) sc_buffer_printf(&j->text, "%.*g", digits, value);
-    else sc_buffer_append_string(&j->text, "null");
+    char text[40];
+    snprintf(text, sizeof text, "%.*g", digits, value);
+    for (char *c = text; *c; c++)
+        if (*c == ',') *c = '.'; // the caller's locale may write a comma
+    sc_buffer_append_string(&j->text, value - value == 0.0 ? text : "null");
 }
 
 // With as few digits as bring the same value back: 1e-05, not 9.99999975e-06.

@@ -124,7 +124,7 @@ socle_status sc_api_evaluate(socle_session *s, const struct sc_evaluation *what,
     if (what->n_tokens) s->has_logits = false;
     socle_status status = sc_session_evaluate(s->engine, &tapped, err);
     uint32_t n_done = sc_session_n_past(s->engine) - before;
-    memcpy(s->tokens + before, what->tokens, n_done * sizeof *s->tokens);
+    if (n_done) memcpy(s->tokens + before, what->tokens, n_done * sizeof *s->tokens);
     if (n_done != what->n_tokens) s->has_logits = false;
     return status;
 }

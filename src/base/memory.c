@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/size.h"
 
@@ -37,18 +38,33 @@ static bool read_number(const char *path, uint64_t *out)
     return ok;
 }
 
+// What a control group has charged and would give back under pressure: pages of files, among them mapped models.
+static uint64_t reclaimable(void)
+{
+    FILE *file = fopen("/sys/fs/cgroup/memory.stat", "re");
+    char name[64];
+    unsigned long long n_bytes;
+    uint64_t sum = 0;
+    while (file && fscanf(file, "%63s %llu", name, &n_bytes) == 2)
+        if (strcmp(name, "inactive_file") == 0 || strcmp(name, "active_file") == 0) sum += n_bytes;
+    if (file) fclose(file);
+    return sum;
+}
+
 uint64_t sc_memory_available(void)
 {
     uint64_t available = UINT64_MAX, system, limit, used;
     if (read_meminfo("MemAvailable", &system)) available = system;
-    if (read_number("/sys/fs/cgroup/memory.max", &limit) && read_number("/sys/fs/cgroup/memory.current", &used))
+    if (read_number("/sys/fs/cgroup/memory.max", &limit) && read_number("/sys/fs/cgroup/memory.current", &used)) {
+        used -= SC_MIN(used, reclaimable());
         available = SC_MIN(available, limit > used ? limit - used : 0);
+    }
     struct rlimit space;
     unsigned long long pages;
     FILE *file = fopen("/proc/self/statm", "re");
     if (file) {
         if (fscanf(file, "%llu", &pages) == 1 && getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY) {
-            uint64_t taken = pages * 4096;
+            uint64_t taken = pages * (uint64_t)sysconf(_SC_PAGESIZE);
             available = SC_MIN(available, space.rlim_cur > taken ? space.rlim_cur - taken : 0);
         }
         fclose(file);

@@ -12,8 +12,10 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/size.h"
 
@@ -60,26 +62,28 @@ static void claim_tasks(struct sc_pool *pool, size_t thread)
     }
 }
 
-// Returns when the job's number is no longer `seen`.
-static void wait_for_job(struct sc_pool *pool, unsigned seen)
+// Waits until the job's number is no longer `seen`, and returns it.
+static unsigned wait_for_job(struct sc_pool *pool, unsigned seen)
 {
+    unsigned job;
     for (int i = 0; i < SPINS; i++) {
-        if (atomic_load_explicit(&pool->job, memory_order_acquire) != seen) return;
+        if ((job = atomic_load_explicit(&pool->job, memory_order_acquire)) != seen) return job;
         pause_briefly();
     }
     pthread_mutex_lock(&pool->mutex);
     atomic_fetch_add(&pool->n_asleep, 1);
-    while (atomic_load(&pool->job) == seen) pthread_cond_wait(&pool->wake, &pool->mutex);
+    while ((job = atomic_load(&pool->job)) == seen) pthread_cond_wait(&pool->wake, &pool->mutex);
     atomic_fetch_sub(&pool->n_asleep, 1);
     pthread_mutex_unlock(&pool->mutex);
+    return job;
 }
 
 static void *work(void *argument)
 {
     struct worker *worker = argument;
     struct sc_pool *pool = worker->pool;
-    for (unsigned seen = 0;; seen++) {
-        wait_for_job(pool, seen);
+    for (unsigned seen = 0;;) {
+        seen = wait_for_job(pool, seen);
         if (atomic_load(&pool->stop)) return NULL;
         claim_tasks(pool, worker->thread);
     }
@@ -158,7 +162,13 @@ size_t sc_pool_n_threads(const struct sc_pool *pool) { return pool->n_threads; }
 size_t sc_processor_count(void)
 {
     cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-    size_t n = (size_t)CPU_COUNT(&set);
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t n = sched_getaffinity(0, sizeof set, &set) == 0 ? (size_t)CPU_COUNT(&set) : (size_t)SC_MAX(online, 1L);
+    // A container's share of processor time, rounded up: "quota period" in microseconds, or "max".
+    unsigned long long quota, period;
+    FILE *file = fopen("/sys/fs/cgroup/cpu.max", "re");
+    if (file && fscanf(file, "%llu %llu", &quota, &period) == 2 && quota && period)
+        n = SC_MIN(n, (size_t)((quota + period - 1) / period));
+    if (file) fclose(file);
     return SC_MAX(SC_MIN(n, (size_t)SC_THREADS_MAX), (size_t)1);
 }

@@ -85,7 +85,7 @@ static socle_status tokenize(const struct cli_chat *chat, const char *prompt, si
 {
     // What the person typed raw must not become special tokens; a template's text is made of them.
     unsigned flags = chat->raw ? 0 : SOCLE_PARSE_SPECIAL;
-    if (!starts_with_bos(chat, prompt, n_bytes)) flags |= SOCLE_ADD_SPECIAL;
+    if (chat->raw || !starts_with_bos(chat, prompt, n_bytes)) flags |= SOCLE_ADD_SPECIAL;
     return socle_tokenize(chat->model, prompt, n_bytes, flags, ids, n, err);
 }
 
@@ -119,7 +119,7 @@ static int tell_finish(const struct cli_chat *chat, bool write_failed)
     }
     if (chat->last.finish == SOCLE_FINISH_CANCELLED) {
         cli_interrupted();
-        return 130;
+        return cli_ending() ? cli_ending() : 130;
     }
     return SOCLE_OK;
 }
@@ -165,14 +165,15 @@ static int answer_raw(struct cli_chat *chat, const char *message)
         return SOCLE_NO_MEMORY;
     }
     int code = stream_answer(chat, &answer);
-    if (code != SOCLE_OK && code != 130 && code != SOCLE_CONTEXT_FULL) {
+    if (code != SOCLE_OK && code < 128 && code != SOCLE_CONTEXT_FULL) {
         free(chat->text);
         chat->text = before;
     } else {
         sc_buffer_printf(&text, "%s%s", chat->text, answer ? answer : "");
-        free(chat->text);
+        char *longer = sc_buffer_take(&text);
+        if (longer) free(chat->text);
+        if (longer) chat->text = longer;
         free(before);
-        chat->text = sc_buffer_take(&text);
     }
     free(answer);
     return code;
@@ -182,7 +183,7 @@ static int answer_messages(struct cli_chat *chat)
 {
     char *answer;
     int code = stream_answer(chat, &answer);
-    bool kept = code == SOCLE_OK || code == 130 || (code == SOCLE_CONTEXT_FULL && answer && *answer);
+    bool kept = code == SOCLE_OK || code >= 128 || (code == SOCLE_CONTEXT_FULL && answer && *answer);
     if (kept)
         json_array_append_new(chat->messages,
                               json_pack("{s:s, s:s}", "role", "assistant", "content", answer ? answer : ""));
@@ -207,9 +208,17 @@ int cli_chat_retry(struct cli_chat *chat)
     json_t *last = n ? json_array_get(chat->messages, n - 1) : NULL;
     const char *role = last ? json_string_value(json_object_get(last, "role")) : NULL;
     if (chat->raw || !role || strcmp(role, "assistant") != 0) return cli_misuse("there is no answer to try again");
+    json_t *before = json_copy(chat->messages); // shallow
     json_array_remove(chat->messages, n - 1);
     chat->sampling.seed++;
-    return answer_messages(chat);
+    int code = answer_messages(chat);
+    if (json_array_size(chat->messages) < n && before) {
+        chat->sampling.seed--;
+        json_decref(chat->messages);
+        chat->messages = json_incref(before);
+    }
+    json_decref(before);
+    return code;
 }
 
 void cli_chat_reset(struct cli_chat *chat)
@@ -218,24 +227,24 @@ void cli_chat_reset(struct cli_chat *chat)
     const char *role = first ? json_string_value(json_object_get(first, "role")) : NULL;
     while (json_array_size(chat->messages) > (role && strcmp(role, "system") == 0 ? 1 : 0))
         json_array_remove(chat->messages, json_array_size(chat->messages) - 1);
-    free(chat->text);
-    chat->text = strdup("");
+    chat->text[0] = '\0';
 }
 
-void cli_chat_system(struct cli_chat *chat, const char *text)
+int cli_chat_system(struct cli_chat *chat, const char *text)
 {
     json_t *first = json_array_get(chat->messages, 0);
     const char *role = first ? json_string_value(json_object_get(first, "role")) : NULL;
-    if (role && strcmp(role, "system") == 0) json_array_remove(chat->messages, 0);
     json_t *message = text && *text ? json_pack("{s:s, s:s}", "role", "system", "content", text) : NULL;
+    if (!message && text && *text) return cli_misuse("the system message is not valid UTF-8");
+    if (role && strcmp(role, "system") == 0) json_array_remove(chat->messages, 0);
     if (message) json_array_insert_new(chat->messages, 0, message);
-    else if (text && *text) cli_misuse("the system message is not valid UTF-8");
+    return SOCLE_OK;
 }
 
 int cli_chat_save(const struct cli_chat *chat, const char *path)
 {
-    json_t *document = json_pack("{s:s, s:O, s:s}", "model", chat->info.name, "messages", chat->messages, "text",
-                                 chat->text);
+    json_t *name = json_string(chat->info.name); // NULL when it is no UTF-8
+    json_t *document = json_pack("{s:o*, s:O, s:s}", "model", name, "messages", chat->messages, "text", chat->text);
     char *json = document ? json_dumps(document, JSON_INDENT(2)) : NULL;
     json_decref(document);
     if (!json) {
@@ -281,8 +290,9 @@ int cli_chat_load(struct cli_chat *chat, const char *path)
     }
     json_decref(chat->messages);
     chat->messages = json_incref(messages);
-    free(chat->text);
-    chat->text = strdup(text ? text : "");
+    char *copy = strdup(text ? text : "");
+    if (copy) free(chat->text);
+    if (copy) chat->text = copy;
     json_decref(document);
     return SOCLE_OK;
 }

@@ -30,7 +30,7 @@ int cli_chat_answer(struct cli_chat *chat, const char *message);
 // The last answer again, drawn with the next seed.
 int cli_chat_retry(struct cli_chat *chat);
 void cli_chat_reset(struct cli_chat *chat); // keeps the system message
-void cli_chat_system(struct cli_chat *chat, const char *text); // "" or NULL: none
+int cli_chat_system(struct cli_chat *chat, const char *text); // "" or NULL: none. Returns an exit code
 int cli_chat_save(const struct cli_chat *chat, const char *path);
 int cli_chat_load(struct cli_chat *chat, const char *path);
 void cli_chat_statistics(const struct cli_chat *chat); // a dim line on standard error

@@ -20,7 +20,7 @@ static bool run_system(struct cli_chat *chat, const char *argument)
         cli_misuse("this model has no chat template, so there is no system message");
         return true;
     }
-    cli_chat_system(chat, argument);
+    if (cli_chat_system(chat, argument) != SOCLE_OK) return true;
     puts(*argument ? "The system message is set." : "There is no system message now.");
     return true;
 }
@@ -100,22 +100,13 @@ static void print_parameters(const struct cli_chat *chat)
 
 static bool set_parameter(struct cli_chat *chat, const char *name, const char *value)
 {
-    char *end;
-    double number = strtod(value, &end);
-    if (end == value || *end || !(number >= -1e18 && number <= 1e18)) return false;
-    if (strcmp(name, "n_predict") == 0 && number >= 0 && number <= UINT32_MAX) {
-        chat->n_predict = (uint32_t)number;
-        return true;
-    }
+    struct cli_option option = { .kind = CLI_U32, .target = &chat->n_predict };
+    if (strcmp(name, "n_predict") == 0) return cli_assign(&option, value);
     for (size_t i = 0; i < SC_COUNT(parameters); i++) {
-        char *at = (char *)&chat->sampling + parameters[i].offset;
         if (strcmp(name, parameters[i].name) != 0) continue;
-        if (parameters[i].kind == CLI_F32) *(float *)(void *)at = (float)number;
-        else if (number < 0) return false;
-        else if (parameters[i].kind == CLI_U32 && number <= UINT32_MAX) *(uint32_t *)(void *)at = (uint32_t)number;
-        else if (parameters[i].kind == CLI_U64) *(uint64_t *)(void *)at = strtoull(value, NULL, 10);
-        else return false;
-        return true;
+        option.kind = parameters[i].kind;
+        option.target = (char *)&chat->sampling + parameters[i].offset;
+        return cli_assign(&option, value);
     }
     return false;
 }

@@ -52,6 +52,9 @@ struct cli_option {
 int cli_parse(const struct cli_command *command, const struct cli_option *options, int argc, char **argv,
               const char **operands, size_t max_operands, size_t *n_operands);
 
+// Sets the option's target from text; false when the text is not of its kind.
+bool cli_assign(const struct cli_option *option, const char *value);
+
 // The candidate that `word` was probably meant to be, or NULL.
 const char *cli_suggest(const char *word, const char *const *candidates, size_t n);
 
@@ -92,6 +95,7 @@ double cli_now(void); // seconds, monotonic
 void cli_signals_install(void);
 void cli_signals_session(socle_session *session);
 void cli_signals_prompt(bool waiting); // while a person types, Ctrl-C only interrupts the line
+int cli_ending(void); // the exit code when SIGTERM or SIGHUP asked the program to end, else 0
 bool cli_interrupted(void);   // whether Ctrl-C came since the last call
 
 // Standard input or a file as text the caller frees; NULL after printing an error into *exit_code.

@@ -42,7 +42,7 @@ uint32_t cli_logits_rows(const socle_model *model, uint32_t n_batch)
 
 const char *cli_bundled_model(void)
 {
-    const char *paths[] = { getenv("SOCLE_TALES"), SC_SOURCE_MODEL, SC_INSTALLED_MODEL };
+    const char *paths[] = { getenv("SOCLE_TALES"), SC_INSTALLED_MODEL, SC_SOURCE_MODEL };
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
         if (paths[i] && *paths[i] && access(paths[i], R_OK) == 0) return paths[i];
     return NULL;

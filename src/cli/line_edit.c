@@ -1,6 +1,5 @@
 #include "cli/line_edit.h"
 
-#include <errno.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,12 +95,13 @@ static enum cli_line edit_line(struct cli_editor *editor, const char *prompt, ch
     int n = 0;
     HistEvent event;
     editor->prompt = prompt;
+    cli_interrupted(); // a Ctrl-C that came too late for the last answer is none for this line
     cli_signals_prompt(true);
     const char *text = el_gets(editor->edit, &n);
     cli_signals_prompt(false);
     if (cli_interrupted()) {
         el_reset(editor->edit);
-        return CLI_LINE_INTERRUPTED;
+        return cli_ending() ? CLI_LINE_END : CLI_LINE_INTERRUPTED;
     }
     if (!text || n <= 0) return CLI_LINE_END;
     *line = strndup(text, (size_t)n - (text[n - 1] == '\n'));
@@ -140,10 +140,13 @@ enum cli_line cli_editor_read(struct cli_editor *editor, const char *prompt, cha
     size_t capacity = 0;
     *line = NULL;
     if (isatty(STDIN_FILENO)) print_prompt(prompt);
+    cli_signals_prompt(true);
     ssize_t n = getline(line, &capacity, stdin);
+    cli_signals_prompt(false);
     if (n < 0) {
         free(*line);
-        return errno == EINTR && cli_interrupted() ? CLI_LINE_INTERRUPTED : CLI_LINE_END;
+        clearerr(stdin);
+        return cli_interrupted() && !cli_ending() ? CLI_LINE_INTERRUPTED : CLI_LINE_END;
     }
     if (n > 0 && (*line)[n - 1] == '\n') (*line)[n - 1] = '\0';
     return CLI_LINE;

@@ -97,7 +97,7 @@ static bool read_float(const char *text, float *out)
     return end != text && *end == '\0' && isfinite(*out);
 }
 
-static bool assign(const struct cli_option *option, const char *value)
+bool cli_assign(const struct cli_option *option, const char *value)
 {
     uint64_t whole;
     switch (option->kind) {
@@ -184,7 +184,7 @@ int cli_parse(const struct cli_command *command, const struct cli_option *option
         if (option->kind != CLI_FLAG && !value && i + 1 < argc) value = argv[++i];
         if (option->kind != CLI_FLAG && !value)
             return cli_misuse("--%s needs a value: %s", option->name, option->argument);
-        if (!assign(option, value))
+        if (!cli_assign(option, value))
             return cli_misuse("--%s: expected %s, found '%s'", option->name, expected(option->kind), value);
     }
     if (n_operands) *n_operands = n;

@@ -1,6 +1,7 @@
 // socle run: a conversation, an answer, or a text that goes on.
 #include "cli/chat.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include "base/buffer.h"
 #include "base/size.h"
 #include "cli/line_edit.h"
+#include "cli/output.h"
 
 struct run_options {
     const char *model, *prompt, *prompt_file, *system, *cache, *variables;
@@ -24,8 +26,9 @@ static int read_biases(struct run_options *o)
 {
     for (size_t i = 0; i < o->bias.n; i++) {
         char *end;
-        long id = strtol(o->bias.items[i], &end, 10);
-        if (end == o->bias.items[i] || *end != '=') return cli_misuse("--logit-bias: expected ID=VALUE, found '%s'", o->bias.items[i]);
+        errno = 0;
+        long long id = strtoll(o->bias.items[i], &end, 10);
+        if (end == o->bias.items[i] || *end != '=' || errno || id < 0 || id > INT32_MAX) return cli_misuse("--logit-bias: expected ID=VALUE, found '%s'", o->bias.items[i]);
         const char *value = end + 1;
         float bias = strtof(value, &end);
         if (end == value || *end) return cli_misuse("--logit-bias: expected ID=VALUE, found '%s'", o->bias.items[i]);
@@ -80,10 +83,8 @@ static int parse(const struct cli_command *command, struct run_options *o, int a
     if (code >= 0) return code;
     if (o->greedy) o->sampling.temperature = 0.0f;
     if (o->prompt && o->prompt_file) return cli_misuse("-p and -f cannot both be given");
-    if (o->cache && strcmp(o->cache, "f32") != 0 && strcmp(o->cache, "f16") != 0)
-        return cli_misuse("--cache: expected f16 or f32, found '%s'", o->cache);
-    o->session.cache_f32 = o->cache && strcmp(o->cache, "f32") == 0;
-    return read_biases(o);
+    code = cli_read_cache(o->cache, &o->session);
+    return code >= 0 ? code : read_biases(o);
 }
 
 static int start(struct run_options *o, struct cli_chat *chat)
@@ -104,7 +105,7 @@ static int start(struct run_options *o, struct cli_chat *chat)
     chat->variables = o->variables ? json_loads(o->variables, 0, &problem) : json_object();
     if (!json_is_object(chat->variables)) return cli_misuse("--template-inputs: expected a JSON object");
     if (o->no_think) json_object_set_new(chat->variables, "enable_thinking", json_false());
-    if (o->system) cli_chat_system(chat, o->system);
+    if (o->system && cli_chat_system(chat, o->system) != SOCLE_OK) return SOCLE_BAD_ARGUMENT;
     if (socle_session_create(chat->model, &o->session, &chat->session, &err) != SOCLE_OK) return cli_fail(&err);
     return -1;
 }
@@ -146,7 +147,7 @@ static int answer_once(struct cli_chat *chat, const char *prompt)
 {
     if (chat->raw) fputs(prompt, stdout); // the answer goes on from it
     int code = cli_chat_answer(chat, prompt);
-    bool answered = code == SOCLE_OK || code == 130 || code == SOCLE_CONTEXT_FULL;
+    bool answered = code == SOCLE_OK || code >= 128 || code == SOCLE_CONTEXT_FULL;
     if (!chat->quiet && answered) cli_chat_statistics(chat);
     return code;
 }
@@ -154,8 +155,10 @@ static int answer_once(struct cli_chat *chat, const char *prompt)
 static void greet(const struct cli_chat *chat)
 {
     char size[16];
-    printf("%s%s%s  %s, %s, %s", cli_bold(stdout), chat->info.name, cli_reset(stdout), chat->info.family,
-           chat->info.weights, cli_bytes(chat->info.n_file_bytes, size));
+    fputs(cli_bold(stdout), stdout);
+    cli_put_text(stdout, chat->info.name, strlen(chat->info.name), 60);
+    printf("%s  %s, %s, %s", cli_reset(stdout), chat->info.family, chat->info.weights,
+           cli_bytes(chat->info.n_file_bytes, size));
     printf("\n%s%s /help lists commands, Ctrl-C stops an answer, Ctrl-D leaves.%s\n", cli_dim(stdout),
            chat->raw ? "No chat template: what you type is gone on from." : "Type a message.", cli_reset(stdout));
 }
@@ -179,13 +182,13 @@ static int converse(struct cli_chat *chat)
             going_on = cli_chat_command(chat, message);
         } else if (*message) {
             code = cli_chat_answer(chat, message);
-            if (!chat->quiet && (code == SOCLE_OK || code == 130 || code == SOCLE_CONTEXT_FULL)) cli_chat_statistics(chat);
-            if (code == SOCLE_IO) going_on = false;
+            if (!chat->quiet && (code == SOCLE_OK || code >= 128 || code == SOCLE_CONTEXT_FULL)) cli_chat_statistics(chat);
+            if (code == SOCLE_IO || cli_ending()) going_on = false;
         }
         free(message);
     }
     cli_editor_close(editor);
-    return code == SOCLE_IO ? code : SOCLE_OK;
+    return cli_ending() ? cli_ending() : code == SOCLE_IO ? code : SOCLE_OK;
 }
 
 static int run(const struct cli_command *command, int argc, char **argv)

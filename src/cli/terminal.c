@@ -116,22 +116,21 @@ void cli_progress_end(struct cli_progress *p)
 
 static socle_session *volatile current_session;
 static volatile sig_atomic_t at_prompt;
-static volatile sig_atomic_t interrupted;
+static volatile sig_atomic_t interrupted, ending; // ending: by which signal the program was asked to end
 
+// Ctrl-C stops an answer or a line; a second one before that took effect, or one while nothing can be stopped gently,
+// ends the program. SIGTERM and SIGHUP end it, too, but let it leave the terminal and its files in order.
 static void on_interrupt(int signal_number)
 {
-    if (at_prompt) {
-        interrupted = 1;
-        return;
-    }
-    if (!current_session) {
-        // Nothing to stop gently: the default way out, with the terminal left on a fresh line.
+    bool gently = (at_prompt || current_session) && !(interrupted && signal_number == SIGINT && !at_prompt);
+    if (!gently) {
         signal(signal_number, SIG_DFL);
         raise(signal_number);
         return;
     }
     interrupted = 1;
-    socle_session_cancel(current_session);
+    if (signal_number != SIGINT) ending = signal_number;
+    if (current_session) socle_session_cancel(current_session);
 }
 
 static void on_bus_error(int signal_number)
@@ -157,9 +156,15 @@ void cli_signals_install(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
-void cli_signals_session(socle_session *session) { current_session = session; }
+void cli_signals_session(socle_session *session)
+{
+    if (session) interrupted = 0;
+    current_session = session;
+}
 
 void cli_signals_prompt(bool waiting) { at_prompt = waiting; }
+
+int cli_ending(void) { return ending ? 128 + (int)ending : 0; }
 
 bool cli_interrupted(void)
 {

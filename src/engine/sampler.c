@@ -142,9 +142,9 @@ static size_t cut_typical(struct sc_candidate *c, size_t n, double typical_p)
 {
     double sum = weigh(c, n, 1.0), entropy = 0.0;
     for (size_t i = 0; i < n; i++)
-        if (c[i].p > 0.0) entropy -= c[i].p / sum * sc_log64(c[i].p / sum);
+        if (c[i].p > 1e-300 * sum) entropy -= c[i].p / sum * sc_log64(c[i].p / sum);
     for (size_t i = 0; i < n; i++) {
-        double surprise = c[i].p > 1e-300 ? -sc_log64(c[i].p / sum) : 1e3;
+        double surprise = c[i].p > 1e-300 * sum ? -sc_log64(c[i].p / sum) : 1e3;
         c[i].p = surprise > entropy ? surprise - entropy : entropy - surprise;
     }
     qsort(c, n, sizeof *c, compare_by_p);

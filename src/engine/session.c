@@ -6,7 +6,7 @@
 #include "base/memory.h"
 #include "base/size.h"
 
-enum { ALIGNMENT = 64 };
+enum { ALIGNMENT = 64, BATCH_MAX = 8192 };
 
 struct sc_session {
     const struct sc_model *model;
@@ -30,11 +30,11 @@ static socle_status settle(const struct sc_model *model, const struct sc_session
     if (out->n_batch == 0) out->n_batch = SC_BATCH_DEFAULT;
     if (out->n_logits == 0) out->n_logits = 1;
     if (out->n_threads == 0) out->n_threads = (uint32_t)sc_processor_count();
-    if (out->n_context > h->n_context && h->rope_scaling != SC_ROPE_SCALING_LONG)
+    if (out->n_context > h->n_context)
         return sc_fail(err, SOCLE_BAD_ARGUMENT, "a context of %u positions: the model was made for %u", out->n_context,
                        h->n_context);
-    if (out->n_batch > 65536)
-        return sc_fail(err, SOCLE_BAD_ARGUMENT, "a batch of %u rows: expected at most 65536", out->n_batch);
+    if (out->n_batch > BATCH_MAX)
+        return sc_fail(err, SOCLE_BAD_ARGUMENT, "a batch of %u rows: expected at most %d", out->n_batch, BATCH_MAX);
     out->n_batch = SC_MIN(out->n_batch, out->n_context);
     out->n_logits = SC_MIN(out->n_logits, out->n_batch);
     return SOCLE_OK;
@@ -50,12 +50,14 @@ static uint64_t head_bytes(uint32_t dim, uint32_t n_context, bool f32)
 static uint64_t cache_need(const struct sc_model *model, const struct sc_session_options *o)
 {
     uint64_t n_bytes = 0;
+    bool fits = true;
     for (uint32_t i = 0; i < model->program.n_layers; i++) {
         const struct sc_cache_layer *layer = &model->program.layers[i];
-        n_bytes += layer->n_heads * (head_bytes(layer->dim_k, o->n_context, o->cache_f32) +
-                                     head_bytes(layer->dim_v, o->n_context, o->cache_f32));
+        uint64_t heads = head_bytes(layer->dim_k, o->n_context, o->cache_f32) +
+                         head_bytes(layer->dim_v, o->n_context, o->cache_f32);
+        fits = fits && sc_u64_mul(heads, layer->n_heads, &heads) && sc_u64_add(n_bytes, heads, &n_bytes);
     }
-    return n_bytes;
+    return fits ? n_bytes : UINT64_MAX / 2; // more than any machine has
 }
 
 socle_status sc_session_need(const struct sc_model *model, const struct sc_session_options *options,
@@ -157,7 +159,6 @@ uint32_t sc_session_n_past(const struct sc_session *s) { return s->n_past; }
 uint32_t sc_session_n_batch(const struct sc_session *s) { return s->plan.n_rows; }
 uint32_t sc_session_n_threads(const struct sc_session *s) { return (uint32_t)sc_pool_n_threads(s->pool); }
 const struct sc_kernels *sc_session_kernels(const struct sc_session *s) { return s->kernels; }
-struct sc_pool *sc_session_pool(struct sc_session *s) { return s->pool; }
 
 void sc_session_rewind(struct sc_session *s, uint32_t n_past) { s->n_past = SC_MIN(s->n_past, n_past); }
 
@@ -182,7 +183,8 @@ static socle_status evaluate_chunk(struct sc_session *s, const struct sc_evaluat
         s->positions[i] = s->n_past + (uint32_t)i;
         if (begin + i >= e->first_logits) s->selected[run.n_selected++] = (uint32_t)i;
     }
-    sc_run_program(&run);
+    if (!sc_run_program(&run, e->stop, e->context))
+        return sc_fail(err, SOCLE_CANCELLED, "stopped after %zu of %zu tokens", begin, e->n_tokens);
     s->n_past += (uint32_t)n;
     for (size_t i = 0; i < run.n_selected; i++) {
         const float *logits = sc_run_logits(&run, i);
@@ -207,8 +209,6 @@ socle_status sc_session_evaluate(struct sc_session *s, const struct sc_evaluatio
             return sc_fail(err, SOCLE_BAD_ARGUMENT, "token %d: the vocabulary has %u", e->tokens[i],
                            s->model->hparams.n_vocab);
     for (size_t begin = 0; begin < e->n_tokens;) {
-        if (e->stop && e->stop(e->context))
-            return sc_fail(err, SOCLE_CANCELLED, "stopped after %zu of %zu tokens", begin, e->n_tokens);
         size_t n = SC_MIN(e->n_tokens - begin, (size_t)s->plan.n_rows);
         // A chunk holds at most n_selected rows that ask for logits.
         size_t plain = begin < e->first_logits ? SC_MIN(e->first_logits - begin, n) : 0;

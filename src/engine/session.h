@@ -42,14 +42,13 @@ uint32_t sc_session_n_past(const struct sc_session *session); // positions fille
 uint32_t sc_session_n_batch(const struct sc_session *session);
 uint32_t sc_session_n_threads(const struct sc_session *session);
 const struct sc_kernels *sc_session_kernels(const struct sc_session *session);
-struct sc_pool *sc_session_pool(struct sc_session *session);
 
 // Forgets the positions from n_past on.
 void sc_session_rewind(struct sc_session *session, uint32_t n_past);
 
 // Receives the logits [n_vocab] after tokens[i]; valid during the call. Returning false stops the evaluation.
 typedef bool sc_logits_sink(void *context, size_t i, const float *logits);
-// Asked between chunks; true stops.
+// Asked between operations; true stops, and the chunk at hand is not counted.
 typedef bool sc_stop_check(void *context);
 
 struct sc_evaluation {

@@ -64,7 +64,7 @@ struct sc_value sc_attention_grouped(struct sc_loader *l, uint32_t layer, struct
         k = sc_build_rope(b, k, window ? l->rope_window : l->rope);
     }
     if (h->temperature_scale != 0.0f)
-        q = sc_build_temperature(b, q, h->temperature_scale, h->temperature_length, 0.0f);
+        q = sc_build_temperature(b, q, h->temperature_scale, h->temperature_length);
     sc_build_store(b, layer, k, v);
     struct sc_value y = sc_build_attend(b, layer, q, h->head_dim_v,
                                         (struct sc_attention){ .scale = h->attn_scale,
@@ -81,12 +81,12 @@ struct sc_value sc_ffn_gated(struct sc_loader *l, uint32_t layer, struct sc_valu
     snprintf(up_name, sizeof up_name, "ffn_up%s", suffix);
     snprintf(down_name, sizeof down_name, "ffn_down%s", suffix);
     uint32_t n_embd = l->h->n_embd;
-    struct sc_linear up = sc_load_ffn_linear(l, false, layer, up_name, n_embd, 0);
+    struct sc_linear up = sc_load_ffn_matrices(l, false, layer, up_name, n_embd, 0, 1);
     if (l->status != SOCLE_OK) return x;
     uint64_t n_rows = up.weight->shape[1];
-    struct sc_linear gate = sc_load_ffn_linear(l, true, layer, gate_name, n_embd, n_rows);
+    struct sc_linear gate = sc_load_ffn_matrices(l, true, layer, gate_name, n_embd, n_rows, 1);
     uint32_t n_ff = (uint32_t)(gate.weight ? n_rows : n_rows / 2); // without a gate of its own, up begins with it
-    struct sc_linear down = sc_load_ffn_linear(l, false, layer, down_name, n_ff, n_embd);
+    struct sc_linear down = sc_load_ffn_matrices(l, false, layer, down_name, n_ff, n_embd, 1);
     if (l->status != SOCLE_OK) return x;
 
     struct sc_value u = sc_build_linear(&l->b, x, up);

@@ -18,22 +18,20 @@ static void gemma(struct sc_hparams *h)
 static void gemma2(struct sc_hparams *h)
 {
     gemma(h);
-    h->rope_base_window = h->rope_base;
     if (h->attn_scale == 0.0f && h->n_layer == 46) h->attn_scale = inverse_sqrt((float)h->n_embd / (float)h->n_head);
 }
 
 static void gemma3(struct sc_hparams *h)
 {
     gemma(h);
+    h->rope_window_unscaled = true;
     if (h->attn_scale == 0.0f && h->n_layer == 62) h->attn_scale = inverse_sqrt((float)h->n_embd / (float)h->n_head);
 }
-
-static void one_rope_base(struct sc_hparams *h) { h->rope_base_window = h->rope_base; }
 
 static void smollm3(struct sc_hparams *h) { h->no_rope_every = 4; }
 
 // The converter stores 0.1 * mscale_all_dim; YaRN's softmax factor (1 + 0.1 m ln s)^2 goes into the score's scale
-// (DeepSeek-V2's modeling code), and cos and sin get none.
+// (DeepSeek-V2's modeling code).
 static void deepseek2(struct sc_hparams *h)
 {
     if (h->head_dim_k_mla == 0) h->head_dim_k_mla = h->head_dim_k;
@@ -42,7 +40,7 @@ static void deepseek2(struct sc_hparams *h)
     if (h->rope_scaling != SC_ROPE_SCALING_YARN) return;
     double m = h->rope_attn_factor * (1.0 + (double)h->yarn_log_multiplier * sc_log64((double)h->rope_factor));
     h->attn_scale = (float)((double)h->attn_scale * m * m);
-    h->yarn_log_multiplier = 1.0f;
+    if (h->yarn_log_multiplier != 0.0f) h->yarn_log_multiplier = 1.0f; // cos and sin get none
 }
 
 static const struct sc_family families[] = {
@@ -54,15 +52,13 @@ static const struct sc_family families[] = {
     { .name = "deepseek", .example = "DeepSeek-MoE 16B" },
     { .name = "deepseek2", .example = "DeepSeek-V2, V2-Lite, V3, R1, Kimi K2, GigaChat 3", .adjust = deepseek2,
       .attention = sc_attention_latent },
-    { .name = "gemma2", .example = "Gemma 2", .rope_halves = true, .activation = SC_GELU, .window_pattern = 2,
+    { .name = "gemma2", .example = "Gemma 2", .rope_halves = true, .activation = SC_GELU, .window = 4096, .window_pattern = 2,
       .attn_softcap = true, .final_softcap = true, .adjust = gemma2 },
     { .name = "gemma3", .example = "Gemma 3", .rope_halves = true, .activation = SC_GELU, .window_pattern = 6,
       .adjust = gemma3 },
-    { .name = "phi3", .example = "Phi-3, Phi-3.5, Phi-4", .rope_halves = true, .window_pattern = 1,
-      .adjust = one_rope_base },
+    { .name = "phi3", .example = "Phi-3, Phi-3.5, Phi-4", .rope_halves = true, .window_pattern = 1 },
     { .name = "gpt-oss", .example = "gpt-oss 20b and 120b", .rope_halves = true, .activation = SC_SWIGLU_OAI,
-      .gating = SC_GATING_SOFTMAX_TOP, .ffn_norm = "post_attention_norm", .window_pattern = 2,
-      .adjust = one_rope_base },
+      .gating = SC_GATING_SOFTMAX_TOP, .ffn_norm = "post_attention_norm", .window_pattern = 2 },
     { .name = "glm4", .example = "GLM-4 9B and 32B (0414)" },
     { .name = "granite", .example = "Granite 3 dense" },
     { .name = "smollm3", .example = "SmolLM3 3B", .adjust = smollm3 },

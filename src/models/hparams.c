@@ -48,15 +48,40 @@ static void required(struct reader *r, const char *name, uint32_t *out, uint32_t
                             key_of(r, name), min, max, *out);
 }
 
+// A number, or an array that has the same number for every layer.
+static void uniform(struct reader *r, const char *name, uint32_t *out)
+{
+    const struct sc_gguf_value *value = sc_gguf_find(r->gguf, key_of(r, name));
+    if (!value || !value->is_array || value->type == SC_GGUF_STRING || value->n == 0) {
+        u32(r, name, out);
+        return;
+    }
+    int64_t first = sc_gguf_int_at(value, 0);
+    bool same = first >= 0 && first <= UINT32_MAX;
+    for (uint64_t i = 1; i < value->n; i++) same = same && sc_gguf_int_at(value, i) == first;
+    if (same) *out = (uint32_t)first;
+    else if (r->status == SOCLE_OK)
+        r->status = sc_fail(r->err, SOCLE_UNSUPPORTED, "%s: key '%s': layers that differ are not supported",
+                            sc_gguf_path(r->gguf), key_of(r, name));
+}
+
 static void read_shape(struct reader *r, struct sc_hparams *h)
 {
     required(r, "context_length", &h->n_context, 1, 1u << 30);
     required(r, "embedding_length", &h->n_embd, 1, 1u << 20);
     required(r, "block_count", &h->n_layer, 1, SC_LAYERS_MAX);
-    required(r, "feed_forward_length", &h->n_ff, 0, 1u << 24);
+    // Layers at the end that predict further tokens (DeepSeek-V3, arXiv:2412.19437, section 2.2) are no part of the decoder.
+    uint32_t n_next = 0;
+    u32(r, "nextn_predict_layers", &n_next);
+    if (r->status == SOCLE_OK && n_next >= h->n_layer)
+        r->status = sc_fail(r->err, SOCLE_BAD_FILE, "%s: key '%s': expected less than the %u layers, found %u",
+                            sc_gguf_path(r->gguf), key_of(r, "nextn_predict_layers"), h->n_layer, n_next);
+    h->n_layer -= n_next;
+    const struct sc_gguf_value *n_ff = sc_gguf_find(r->gguf, key_of(r, "feed_forward_length"));
+    if (n_ff && !n_ff->is_array) u32(r, "feed_forward_length", &h->n_ff); // the tensors say it, too, layer by layer
     required(r, "attention.head_count", &h->n_head, 1, 1u << 14);
     h->n_head_kv = h->n_head;
-    u32(r, "attention.head_count_kv", &h->n_head_kv);
+    uniform(r, "attention.head_count_kv", &h->n_head_kv);
     if (r->status == SOCLE_OK && (h->n_head_kv == 0 || h->n_head % h->n_head_kv != 0))
         r->status = sc_fail(r->err, SOCLE_BAD_FILE, "%s: %u kv heads do not divide %u heads", sc_gguf_path(r->gguf),
                             h->n_head_kv, h->n_head);
@@ -133,6 +158,11 @@ static void read_rope(struct reader *r, const struct sc_family *family, struct s
     if (r->status == SOCLE_OK && strcmp(r->family, "granite") == 0)
         r->status = sc_gguf_get_bool(r->gguf, key_of(r, "rope.scaling.finetuned"), &turns, r->err);
     if (!turns) h->no_rope_every = 1;
+    if (r->status == SOCLE_OK && h->rope_scaling == SC_ROPE_SCALING_YARN &&
+        !(h->yarn_beta_fast > 0.0f && h->yarn_beta_slow > 0.0f && h->rope_n_context_original > 0))
+        r->status = sc_fail(r->err, SOCLE_BAD_FILE, "%s: YaRN with betas %g and %g over %u positions, expected more than 0",
+                            sc_gguf_path(r->gguf), (double)h->yarn_beta_fast, (double)h->yarn_beta_slow,
+                            h->rope_n_context_original);
     if (r->status == SOCLE_OK && !(h->rope_base > 1.0f && h->rope_base_window > 1.0f && h->rope_factor > 0.0f))
         r->status = sc_fail(r->err, SOCLE_BAD_FILE, "%s: rope base %g and factor %g, expected more than 1 and 0",
                             sc_gguf_path(r->gguf), (double)h->rope_base, (double)h->rope_factor);
@@ -143,6 +173,7 @@ static void read_windows(struct reader *r, const struct sc_family *family, struc
 {
     uint32_t period = family->window_pattern;
     if (period == 0) return;
+    h->window = family->window;
     u32(r, "attention.sliding_window", &h->window);
     const struct sc_gguf_value *pattern = sc_gguf_find(r->gguf, key_of(r, "attention.sliding_window_pattern"));
     bool flags = pattern && pattern->is_array && pattern->type != SC_GGUF_STRING && pattern->n >= h->n_layer;
@@ -190,7 +221,6 @@ static void read_experts(struct reader *r, const struct sc_family *family, struc
     if (r->status == SOCLE_OK && !family->expert_norm)
         r->status = sc_gguf_get_bool(r->gguf, key_of(r, "expert_weights_norm"), &h->expert_weights_norm, r->err);
     u32(r, "expert_gating_func", &h->expert_gating);
-    if (h->expert_gating == 0) h->expert_gating = family->gating ? family->gating : SC_GATING_SOFTMAX;
     if (r->status == SOCLE_OK && h->expert_gating > SC_GATING_SOFTMAX_TOP)
         r->status = sc_fail(r->err, SOCLE_UNSUPPORTED, "%s: key '%s': expert gating %u, expected 1 (softmax), 2 (sigmoid) "
                             "or 3 (softmax of the chosen)", sc_gguf_path(r->gguf), key_of(r, "expert_gating_func"),

@@ -20,6 +20,7 @@ struct sc_hparams {
     uint32_t n_rot;
     bool rope_halves; // pairs (j, j + n/2), by the family or because the file has sections of several axes (M-RoPE)
     float rope_base, rope_base_window; // of layers that see everything, and of layers with a window
+    bool rope_window_unscaled; // layers with a window keep their own base and no scaling (Gemma 3)
     enum sc_rope_scaling rope_scaling;
     float rope_factor, rope_attn_factor;
     uint32_t rope_n_context_original;

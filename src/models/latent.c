@@ -30,7 +30,10 @@ static void split(struct sc_loader *l, const struct sc_tensor *kv_b, struct abso
     float *data, *row = sc_arena_array(&l->model->arena, rank, sizeof *row);
     struct sc_tensor *k_b = sc_load_new_tensor(l, kv_b->name, nope, rank, h->n_head, &data);
     struct sc_tensor *v_b = sc_arena_alloc(&l->model->arena, sizeof *v_b);
-    if (!row || !k_b || !v_b) return;
+    if (!row || !k_b || !v_b) {
+        if (l->status == SOCLE_OK) l->status = sc_fail_memory(l->err, rank * sizeof *row, "weights that are rearranged at load");
+        return;
+    }
     for (uint64_t head = 0; head < h->n_head; head++)
         for (uint64_t i = 0; i < nope; i++) {
             kv_b->format->decode(sc_tensor_row(kv_b, 0, head * (nope + dim_v) + i), row, rank / kv_b->format->block_size);
@@ -48,8 +51,8 @@ static void split(struct sc_loader *l, const struct sc_tensor *kv_b, struct abso
 static struct absorbed load_absorbed(struct sc_loader *l, uint32_t layer)
 {
     uint32_t rank = l->h->kv_lora_rank;
-    struct absorbed out = { sc_load_linear(l, true, layer, "attn_k_b", l->h->head_dim_k_mla - l->h->n_rot, rank),
-                            sc_load_linear(l, true, layer, "attn_v_b", rank, l->h->head_dim_v_mla) };
+    struct absorbed out = { sc_load_matrices(l, true, layer, "attn_k_b", l->h->head_dim_k_mla - l->h->n_rot, rank, l->h->n_head),
+                            sc_load_matrices(l, true, layer, "attn_v_b", rank, l->h->head_dim_v_mla, l->h->n_head) };
     if (out.k_b.weight && out.v_b.weight) return out;
     const struct sc_tensor *kv_b = sc_load_tensor(l, false, "blk.%u.attn_kv_b.weight", layer);
     if (kv_b) split(l, kv_b, &out);
@@ -108,7 +111,7 @@ struct sc_value sc_attention_latent(struct sc_loader *l, uint32_t layer, struct 
     sc_build_linear_into(b, sc_value_slice(q, 0, nope), w.k_b, sc_value_slice(query, 0, rank));
     sc_build_rope_into(b, sc_value_slice(q, nope, n_rot), l->rope, sc_value_slice(query, rank, n_rot));
     if (h->temperature_scale != 0.0f)
-        query = sc_build_temperature(b, query, h->temperature_scale, h->temperature_length, 0.0f);
+        query = sc_build_temperature(b, query, h->temperature_scale, h->temperature_length);
 
     sc_build_store(b, layer, key, (struct sc_value){ .buffer = SC_NO_BUFFER });
     struct sc_value y = sc_build_attend(b, layer, query, rank, (struct sc_attention){ .scale = h->attn_scale });

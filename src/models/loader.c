@@ -64,8 +64,15 @@ const float *sc_load_vector(struct sc_loader *l, bool optional, uint64_t n, cons
     return vector(l, find(l, optional, name), n);
 }
 
-static bool check_shape(struct sc_loader *l, const struct sc_tensor *w, uint64_t n_in, uint64_t n_out)
+static bool check_shape(struct sc_loader *l, const struct sc_tensor *w, uint64_t n_in, uint64_t n_out,
+                        uint64_t n_matrices)
 {
+    if (w->shape[2] != n_matrices || w->shape[3] != 1) {
+        l->status = sc_fail(l->err, SOCLE_BAD_FILE, "%s: tensor '%.*s': expected %llu matrices, found %llu",
+                            sc_gguf_path(l->model->gguf), SC_TEXT_ARGS(w->name), (unsigned long long)n_matrices,
+                            (unsigned long long)(w->shape[2] * w->shape[3]));
+        return false;
+    }
     if ((n_in == 0 || w->shape[0] == n_in) && (n_out == 0 || w->shape[1] == n_out)) return true;
     l->status = sc_fail(l->err, SOCLE_BAD_FILE, "%s: tensor '%.*s': expected %llu rows of %llu, found %llu of %llu",
                         sc_gguf_path(l->model->gguf), SC_TEXT_ARGS(w->name),
@@ -78,18 +85,24 @@ static bool check_shape(struct sc_loader *l, const struct sc_tensor *w, uint64_t
 struct sc_linear sc_load_linear(struct sc_loader *l, bool optional, uint32_t layer, const char *name, uint64_t n_in,
                                 uint64_t n_out)
 {
+    return sc_load_matrices(l, optional, layer, name, n_in, n_out, 1);
+}
+
+struct sc_linear sc_load_matrices(struct sc_loader *l, bool optional, uint32_t layer, const char *name, uint64_t n_in,
+                                  uint64_t n_out, uint64_t n_matrices)
+{
     struct sc_linear linear = { .weight = sc_load_tensor(l, optional, "blk.%u.%s.weight", layer, name) };
-    if (!linear.weight || !check_shape(l, linear.weight, n_in, n_out)) return linear;
-    uint64_t n_rows = linear.weight->shape[1], n_matrices = linear.weight->shape[2];
+    if (!linear.weight || !check_shape(l, linear.weight, n_in, n_out, n_matrices)) return linear;
+    uint64_t n_rows = linear.weight->shape[1];
     linear.bias = sc_load_vector(l, true, n_rows * n_matrices, "blk.%u.%s.bias", layer, name);
     linear.scale = sc_load_vector(l, true, n_matrices, "blk.%u.%s.scale", layer, name);
     return linear;
 }
 
-struct sc_linear sc_load_ffn_linear(struct sc_loader *l, bool optional, uint32_t layer, const char *name, uint64_t n_in,
-                                    uint64_t n_out)
+struct sc_linear sc_load_ffn_matrices(struct sc_loader *l, bool optional, uint32_t layer, const char *name,
+                                      uint64_t n_in, uint64_t n_out, uint64_t n_matrices)
 {
-    struct sc_linear linear = sc_load_linear(l, optional, layer, name, n_in, n_out);
+    struct sc_linear linear = sc_load_matrices(l, optional, layer, name, n_in, n_out, n_matrices);
     if (!l->model->family->ffn_scale) linear.scale = NULL;
     if (!linear.scale || !linear.bias) return linear;
     uint64_t n_rows = linear.weight->shape[1], n = n_rows * linear.weight->shape[2];

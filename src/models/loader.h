@@ -21,14 +21,17 @@ __attribute__((format(printf, 3, 4))) const struct sc_tensor *sc_load_tensor(str
 // A vector of n as f32 ("…" is the whole name); NULL when absent.
 __attribute__((format(printf, 4, 5))) const float *sc_load_vector(struct sc_loader *l, bool optional, uint64_t n,
                                                                   const char *format, ...);
-// The product "blk.<layer>.<name>" of n_in elements to n_out (0: any number): .weight, and .bias and .scale where the
-// file has them. An absent weight gives weight == NULL (and an error unless `optional`).
+// The product "blk.<layer>.<name>" of n_in elements to n_out (0: any number), one matrix: .weight, and .bias and .scale
+// where the file has them. An absent weight gives weight == NULL (and an error unless `optional`).
 struct sc_linear sc_load_linear(struct sc_loader *l, bool optional, uint32_t layer, const char *name, uint64_t n_in,
                                 uint64_t n_out);
+// The same with a matrix for each of n_matrices heads or experts. One head may be written as a plain matrix.
+struct sc_linear sc_load_matrices(struct sc_loader *l, bool optional, uint32_t layer, const char *name, uint64_t n_in,
+                                  uint64_t n_out, uint64_t n_matrices);
 // The same for the feed-forward's products, where the reference takes the scale after the bias, and only in families
 // that have `ffn_scale`: the bias is multiplied here, once.
-struct sc_linear sc_load_ffn_linear(struct sc_loader *l, bool optional, uint32_t layer, const char *name, uint64_t n_in,
-                                    uint64_t n_out);
+struct sc_linear sc_load_ffn_matrices(struct sc_loader *l, bool optional, uint32_t layer, const char *name,
+                                      uint64_t n_in, uint64_t n_out, uint64_t n_matrices);
 // A tensor of this model's own: zeroed f32 memory that lives as long as the model. NULL on failure.
 struct sc_tensor *sc_load_new_tensor(struct sc_loader *l, struct sc_text name, uint64_t k, uint64_t n_rows,
                                      uint64_t n_matrices, float **data);

@@ -103,6 +103,5 @@ void sc_load_rope(struct sc_loader *l)
 {
     l->rope = make_table(l, (double)l->h->rope_base, true);
     l->rope_window = l->rope;
-    // Gemma 3's local layers keep their own base, unscaled.
-    if (l->h->rope_base_window != l->h->rope_base) l->rope_window = make_table(l, (double)l->h->rope_base_window, false);
+    if (l->h->rope_window_unscaled) l->rope_window = make_table(l, (double)l->h->rope_base_window, false);
 }

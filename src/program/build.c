@@ -99,7 +99,7 @@ static void apply_row_scale(struct sc_builder *b, struct sc_value v)
 {
     struct sc_program *p = b->program;
     struct sc_buffer_info *info = &p->buffers[v.buffer];
-    if (info->row_scale == SC_NO_BUFFER) return;
+    if (b->status != SOCLE_OK || info->row_scale == SC_NO_BUFFER) return;
     struct sc_op *norm = &p->ops[info->first_op];
     check(b, info->last_op == info->first_op, "a norm is read both by a product and by another op");
     norm->norm.apply = true;
@@ -190,7 +190,7 @@ struct sc_value sc_build_norm(struct sc_builder *b, struct sc_value x, const flo
     op.norm.eps = eps;
     op.out[1] = r;
     add_op(b, op);
-    b->program->buffers[out.buffer].row_scale = r.buffer;
+    if (b->status == SOCLE_OK) b->program->buffers[out.buffer].row_scale = r.buffer;
     return out;
 }
 
@@ -346,14 +346,12 @@ struct sc_value sc_build_scale(struct sc_builder *b, struct sc_value x, float fa
     return out;
 }
 
-struct sc_value sc_build_temperature(struct sc_builder *b, struct sc_value x, float scale, uint32_t length,
-                                     float offset)
+struct sc_value sc_build_temperature(struct sc_builder *b, struct sc_value x, float scale, uint32_t length)
 {
     struct sc_value out;
     struct sc_op *op = map(b, &sc_op_temperature, x, &out);
     op->temperature.scale = scale;
     op->temperature.length = length;
-    op->temperature.offset = offset;
     return out;
 }
 

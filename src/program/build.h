@@ -50,9 +50,8 @@ struct sc_value sc_build_glu(struct sc_builder *b, enum sc_activation activation
                              struct sc_value up);
 struct sc_value sc_build_add(struct sc_builder *b, struct sc_value x, struct sc_value y);
 struct sc_value sc_build_scale(struct sc_builder *b, struct sc_value x, float factor); // factor 1: x itself
-// x * (1 + scale * ln(1 + floor((position + offset) / length))): attention temperature by position.
-struct sc_value sc_build_temperature(struct sc_builder *b, struct sc_value x, float scale, uint32_t length,
-                                     float offset);
+// x * (1 + scale * ln(1 + floor(position / length))): attention temperature by position.
+struct sc_value sc_build_temperature(struct sc_builder *b, struct sc_value x, float scale, uint32_t length);
 struct sc_value sc_build_softcap(struct sc_builder *b, struct sc_value x, float cap);
 // Only the rows whose logits are wanted.
 struct sc_value sc_build_select(struct sc_builder *b, struct sc_value x);

@@ -15,12 +15,14 @@ static void run_task(void *context, size_t task, size_t thread)
     job->op->type->run(job->run, job->op, task, job->run->scratch + thread * job->run->plan->scratch_bytes);
 }
 
-void sc_run_program(const struct sc_run *run)
+bool sc_run_program(const struct sc_run *run, bool (*stop)(void *context), void *context)
 {
     for (uint32_t i = 0; i < run->program->n_ops; i++) {
+        if (stop && stop(context)) return false;
         struct job job = { run, &run->program->ops[i] };
         sc_pool_run(run->pool, job.op->type->tasks(run, job.op), run_task, &job);
     }
+    return true;
 }
 
 float *sc_run_logits(const struct sc_run *run, size_t i) { return sc_run_f32(run, run->program->logits, i, 0); }

@@ -27,8 +27,9 @@ struct sc_run {
     const uint32_t *selected;  // [n_selected] rows whose logits are wanted
 };
 
-// Runs every op in order. Cannot fail: all sizes were settled when the plan was made.
-void sc_run_program(const struct sc_run *run);
+// Runs every op in order. Cannot fail: all sizes were settled when the plan was made. `stop` (NULL: never) is asked
+// before each op: when it says true the batch is abandoned and the result is false.
+bool sc_run_program(const struct sc_run *run, bool (*stop)(void *context), void *context);
 
 // The logits of the i-th selected row: [n_vocab].
 float *sc_run_logits(const struct sc_run *run, size_t i);

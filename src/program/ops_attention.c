@@ -114,8 +114,7 @@ static void run_temperature(const struct sc_run *run, const struct sc_op *op, si
     size_t begin, end;
     row_range(run, op, task, &begin, &end);
     for (size_t row = begin; row < end; row++) {
-        double steps = (double)(uint32_t)(((double)run->positions[row] + (double)op->temperature.offset) /
-                                          op->temperature.length);
+        double steps = (double)(run->positions[row] / op->temperature.length);
         float factor = (float)(1.0 + (double)op->temperature.scale * sc_log64(1.0 + steps));
         for (size_t h = 0; h < op->in[0].n_heads; h++)
             run->kernels->scale(sc_run_f32(run, op->in[0], row, h), factor, sc_run_f32(run, op->out[0], row, h),

@@ -82,7 +82,7 @@ struct sc_op {
         struct { float scale, softcap; uint32_t window; const float *sinks; } attend;
         struct { enum sc_activation activation; } glu;
         struct { float factor; } scale;
-        struct { float scale; uint32_t length; float offset; } temperature;
+        struct { float scale; uint32_t length; } temperature;
         struct {
             const float *bias; uint32_t n_groups, n_groups_used; enum sc_gating gating; bool normalize; float scale;
         } route;

@@ -19,7 +19,7 @@ enum { SC_BLOCK_MAX = 256, SC_GROUP_MIN = 16, SC_GROUPS_MAX = SC_BLOCK_MAX / SC_
 //     weight[i] = d * scale[g] * q[i] + m * min[g]
 // (formats without mins leave m and min alone and have has_min false; those without sub-scales have one group
 // with scale 1, so that |sum of scale * q * x| <= 2^31 always holds: 256 * 127 * 128 * 128 / group count is checked
-// per format in tests/kernels).
+// per format in tests/test_formats.c).
 struct sc_block {
     int8_t q[SC_BLOCK_MAX];
     int16_t scale[SC_GROUPS_MAX];

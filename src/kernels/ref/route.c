@@ -84,4 +84,8 @@ void SC_REF(route)(const struct sc_route *args)
         args->weights[i] = gate[best];
     }
     weigh(args);
+    // 0, or not a number if some logit was infinite or none: that must not vanish with an expert that is not chosen.
+    float poison = 0.0f;
+    for (size_t i = 0; i < n; i++) poison = poison + args->logits[i] * 0.0f;
+    for (size_t i = 0; i < args->n_used; i++) args->weights[i] = args->weights[i] + poison;
 }

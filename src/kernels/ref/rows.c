@@ -14,11 +14,12 @@ void SC_REF(finish)(float *y, size_t n, float a, float b, const float *bias)
         for (size_t i = 0; i < n; i++) y[i] = y[i] + bias[i];
 }
 
-static float segment_amax(const float *x, size_t n)
+// The greatest magnitude, compared as bits: infinity stands above all numbers, and not-a-number above infinity.
+static uint32_t segment_amax(const float *x, size_t n)
 {
-    float amax = 0.0f;
+    uint32_t amax = 0;
     for (size_t i = 0; i < n; i++) {
-        float a = sc_f32_of_bits(sc_bits_of_f32(x[i]) & 0x7fffffffu);
+        uint32_t a = sc_bits_of_f32(x[i]) & 0x7fffffffu;
         amax = a > amax ? a : amax;
     }
     return amax;
@@ -29,7 +30,14 @@ void SC_REF(quantize)(const float *x, size_t n, struct sc_q8 *out)
     const float shift = 12582912.0f; // 1.5 * 2^23: adding it rounds to a whole number, ties to even
     for (size_t start = 0; start < n; start += SC_SEGMENT) {
         size_t size = n - start < SC_SEGMENT ? n - start : SC_SEGMENT;
-        float amax = segment_amax(x + start, size);
+        uint32_t amax_bits = segment_amax(x + start, size);
+        if (amax_bits >= 0x7f800000u) {
+            // Not a number then, whatever it is multiplied by: it must reach the logits, where it is an error.
+            out->d[start / SC_SEGMENT] = sc_f32_of_bits(0x7fc00000u);
+            for (size_t i = 0; i < size; i++) out->q[start + i] = 0;
+            continue;
+        }
+        float amax = sc_f32_of_bits(amax_bits);
         float inverse = amax > 0.0f ? 127.0f / amax : 0.0f;
         // A segment so small that 127 / amax overflows counts as zero.
         if (inverse - inverse != 0.0f) inverse = amax = 0.0f;
