@@ -80,7 +80,10 @@ struct kc_test {
     void (*run)(void);
 };
 void kc_run_protected(void **state);
-#define KC_TEST(function) { #function, kc_run_protected, NULL, NULL, &(struct kc_test){ function } }
+#define KC_TEST(function)                                                                                              \
+    {                                                                                                                  \
+#function, kc_run_protected, NULL, NULL, &(struct kc_test) { function }                                        \
+    }
 
 // ---- the lists of tests, one in each file
 

@@ -134,9 +134,17 @@ static void check_attend(size_t dim_k, size_t dim_v, size_t first, size_t last, 
     fill_cache(&cache, first, last, kind);
     float *q = kc_floats(dim_k, kind), *y = kc_floats(dim_v, KC_NORMAL), sink = sinks[kc_random() % SC_COUNT(sinks)];
     float *scratch = kc_floats(sc_attend_scratch(last, dim_v), KC_NORMAL);
-    struct attend_case c = { &cache, { .kv = view(&cache, cache.k, cache.v), .q = q, .y = y, .first = first,
-                                       .last = last, .scale = 0.125f, .softcap = cap ? 50.0f : 0.0f,
-                                       .sink = with_sink ? &sink : NULL, .scratch = scratch }, y };
+    struct attend_case c = { &cache,
+                             { .kv = view(&cache, cache.k, cache.v),
+                               .q = q,
+                               .y = y,
+                               .first = first,
+                               .last = last,
+                               .scale = 0.125f,
+                               .softcap = cap ? 50.0f : 0.0f,
+                               .sink = with_sink ? &sink : NULL,
+                               .scratch = scratch },
+                             y };
     kc_case("attend to %zu..%zu, keys of %zu, values of %zu%s, %s%s%s, %s", first, last, dim_k, dim_v,
             shared ? " in the keys" : "", f32 ? "f32" : "f16", cap ? ", softcap" : "", with_sink ? ", sink" : "",
             kc_kind_name(kind));

@@ -206,10 +206,7 @@ void kc_each_level(kc_run *run, const void *context)
         }
 }
 
-bool kc_same_float(float a, float b)
-{
-    return sc_bits_of_f32(a) == sc_bits_of_f32(b) || (a != a && b != b);
-}
+bool kc_same_float(float a, float b) { return sc_bits_of_f32(a) == sc_bits_of_f32(b) || (a != a && b != b); }
 
 void kc_same_floats(const float *expected, const float *found, size_t n, const char *what)
 {

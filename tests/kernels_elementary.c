@@ -167,12 +167,9 @@ static void exp64_and_log64_of_special_values(void)
 }
 
 static const struct CMUnitTest tests[] = {
-    KC_TEST(exp_tanh_and_sigmoid_are_accurate),
-    KC_TEST(exp_tanh_and_sigmoid_of_special_values),
-    KC_TEST(cos_and_sin_are_accurate),
-    KC_TEST(rope_angles_of_far_positions_are_accurate),
-    KC_TEST(exp64_log64_and_pow64_are_accurate),
-    KC_TEST(exp64_and_log64_of_special_values),
+    KC_TEST(exp_tanh_and_sigmoid_are_accurate),  KC_TEST(exp_tanh_and_sigmoid_of_special_values),
+    KC_TEST(cos_and_sin_are_accurate),           KC_TEST(rope_angles_of_far_positions_are_accurate),
+    KC_TEST(exp64_log64_and_pow64_are_accurate), KC_TEST(exp64_and_log64_of_special_values),
 };
 
 size_t kc_elementary_tests(struct CMUnitTest *out)

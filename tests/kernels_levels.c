@@ -408,10 +408,16 @@ static void routing_agrees_on_all_levels(void)
         size_t n = counts[round % SC_COUNT(counts)], n_groups = 1;
         while (n_groups < 8 && n % (2 * n_groups) == 0 && kc_random() % 3) n_groups *= 2;
         size_t n_groups_used = kc_between(1, n_groups), most = n / n_groups * n_groups_used;
-        struct sc_route args = { .logits = logits, .bias = kc_random() & 1 ? bias : NULL, .n_experts = n,
-                                 .n_used = kc_between(1, SC_MIN(most, (size_t)10)), .n_groups = n_groups,
-                                 .n_groups_used = n_groups_used, .gating = (enum sc_gating)kc_between(1, 3),
-                                 .normalize = kc_random() & 1, .scale = kc_random() & 1 ? 1.0f : 2.5f, .ids = ids,
+        struct sc_route args = { .logits = logits,
+                                 .bias = kc_random() & 1 ? bias : NULL,
+                                 .n_experts = n,
+                                 .n_used = kc_between(1, SC_MIN(most, (size_t)10)),
+                                 .n_groups = n_groups,
+                                 .n_groups_used = n_groups_used,
+                                 .gating = (enum sc_gating)kc_between(1, 3),
+                                 .normalize = kc_random() & 1,
+                                 .scale = kc_random() & 1 ? 1.0f : 2.5f,
+                                 .ids = ids,
                                  .weights = weights };
         bool ties = kc_random() & 1;
         for (size_t i = 0; i < n; i++) {
@@ -428,16 +434,11 @@ static void routing_agrees_on_all_levels(void)
 }
 
 static const struct CMUnitTest tests[] = {
-    KC_TEST(every_level_fills_its_table),
-    KC_TEST(levels_are_chosen_by_name),
-    KC_TEST(row_kernels_agree_on_all_levels),
-    KC_TEST(activations_agree_over_all_exponents),
-    KC_TEST(expert_sums_agree_on_all_levels),
-    KC_TEST(quantize_agrees_on_all_levels),
-    KC_TEST(norm_agrees_on_all_levels),
-    KC_TEST(rope_angles_agree_on_all_levels),
-    KC_TEST(rope_agrees_on_all_levels),
-    KC_TEST(routing_agrees_on_all_levels),
+    KC_TEST(every_level_fills_its_table),     KC_TEST(levels_are_chosen_by_name),
+    KC_TEST(row_kernels_agree_on_all_levels), KC_TEST(activations_agree_over_all_exponents),
+    KC_TEST(expert_sums_agree_on_all_levels), KC_TEST(quantize_agrees_on_all_levels),
+    KC_TEST(norm_agrees_on_all_levels),       KC_TEST(rope_angles_agree_on_all_levels),
+    KC_TEST(rope_agrees_on_all_levels),       KC_TEST(routing_agrees_on_all_levels),
 };
 
 size_t kc_level_tests(struct CMUnitTest *out)

@@ -75,8 +75,15 @@ static void free_product(struct product *p)
 static void multiply(const struct sc_kernels *k, const struct product *p, const void *rows, const float *const *x,
                      const struct sc_q8 *xq, float *const *y)
 {
-    struct sc_matmul args = { .format = p->format, .rows = rows, .row_stride = p->row_stride, .n_rows = p->n_rows,
-                              .k = p->k, .n_columns = p->n_columns, .x = x, .xq = xq, .y = y };
+    struct sc_matmul args = { .format = p->format,
+                              .rows = rows,
+                              .row_stride = p->row_stride,
+                              .n_rows = p->n_rows,
+                              .k = p->k,
+                              .n_columns = p->n_columns,
+                              .x = x,
+                              .xq = xq,
+                              .y = y };
     if (p->format->unpack) k->matmul_quantized(&args);
     else k->matmul_float(&args);
 }

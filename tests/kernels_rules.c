@@ -115,14 +115,14 @@ static void float_products_follow_the_rule(void)
                        format->block_bytes);
             }
             kc_case("%s by the rule, k %zu", format->name, k);
-            kc_base()->matmul_float(&(struct sc_matmul) { .format = format,
-                                                          .rows = rows,
-                                                          .row_stride = row_bytes,
-                                                          .n_rows = N,
-                                                          .k = k,
-                                                          .n_columns = 1,
-                                                          .x = (const float *[]) { x },
-                                                          .y = (float *[]) { y } });
+            kc_base()->matmul_float(&(struct sc_matmul){ .format = format,
+                                                         .rows = rows,
+                                                         .row_stride = row_bytes,
+                                                         .n_rows = N,
+                                                         .k = k,
+                                                         .n_columns = 1,
+                                                         .x = (const float *[]){ x },
+                                                         .y = (float *[]){ y } });
             for (size_t r = 0; r < N; r++) {
                 format->decode(rows + r * row_bytes, w, k);
                 float expected = plain_float_product(w, x, k);
@@ -132,8 +132,8 @@ static void float_products_follow_the_rule(void)
                     exact += (double)w[j] * (double)x[j];
                     magnitude += fabs((double)w[j] * (double)x[j]);
                 }
-                double allowed =
-                    bound(SC_MIN(k, (size_t)256) + tree_depth((k + 255) / 256), magnitude) + 0x1p-40 * magnitude;
+                double allowed = bound(SC_MIN(k, (size_t)256) + tree_depth((k + 255) / 256), magnitude) +
+                                 0x1p-40 * magnitude;
                 if (fabs(exact - (double)y[r]) > allowed)
                     fail_msg("%s: %g is %g away from the exact sum, at most %g allowed", kc_name(), (double)y[r],
                              fabs(exact - (double)y[r]), allowed);
@@ -200,8 +200,13 @@ static void quantized_products_follow_the_rule(void)
                 for (size_t j = 0; j < k; j++) x[j] = bytes == KC_ALL_ONES ? 3.0f : -3.0f; // q is +127, -127 throughout
             kc_case("%s by the rule, k %zu, bytes %d", format->name, k, (int)bytes);
             kc_base()->quantize(x, k, &q);
-            kc_base()->matmul_quantized(&(struct sc_matmul){ .format = format, .rows = rows, .row_stride = row_bytes,
-                                                             .n_rows = N, .k = k, .n_columns = 1, .xq = &q,
+            kc_base()->matmul_quantized(&(struct sc_matmul){ .format = format,
+                                                             .rows = rows,
+                                                             .row_stride = row_bytes,
+                                                             .n_rows = N,
+                                                             .k = k,
+                                                             .n_columns = 1,
+                                                             .xq = &q,
                                                              .y = (float *[]){ y } });
             for (size_t r = 0; r < N; r++) {
                 double exact, magnitude;

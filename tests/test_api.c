@@ -67,7 +67,8 @@ static struct prompt tokens_of(const char *text)
 {
     struct prompt prompt;
     socle_error err = { 0 };
-    if (socle_tokenize(model, text, strlen(text), 0, &prompt.ids, &prompt.n, &err) != SOCLE_OK) fail_msg("%s", err.message);
+    if (socle_tokenize(model, text, strlen(text), 0, &prompt.ids, &prompt.n, &err) != SOCLE_OK)
+        fail_msg("%s", err.message);
     return prompt;
 }
 
@@ -98,7 +99,10 @@ static void the_same_seed_gives_the_same_text_whatever_the_threads_and_chunks(vo
 {
     (void)state;
     const socle_session_options ways[] = {
-        { .n_threads = 1 }, { .n_threads = 3, .n_batch = 1 }, { .n_threads = 2, .n_batch = 7 }, { .cpu = "base" },
+        { .n_threads = 1 },
+        { .n_threads = 3, .n_batch = 1 },
+        { .n_threads = 2, .n_batch = 7 },
+        { .cpu = "base" },
     };
     struct text texts[sizeof ways / sizeof ways[0]] = { 0 };
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {

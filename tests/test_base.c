@@ -177,7 +177,9 @@ static void messages_carry_no_control_characters(void **state)
     assert_string_equal(err.message, "key 'a?[31m????b'");
     assert_int_equal(err.status, SOCLE_BAD_FILE);
     // U+0080 to U+009F are control characters as well (U+009B begins a terminal's escape sequences); letters stay.
-    sc_fail(&err, SOCLE_BAD_FILE, "%s", "\xc2\x9b" "31m \xc2\x80 caf\xc3\xa9 \xd0\x96 \xc2\xa0.");
+    sc_fail(&err, SOCLE_BAD_FILE, "%s",
+            "\xc2\x9b"
+            "31m \xc2\x80 caf\xc3\xa9 \xd0\x96 \xc2\xa0.");
     assert_string_equal(err.message, "??31m ?? caf\xc3\xa9 \xd0\x96 \xc2\xa0.");
     assert_int_equal(sc_fail_prefix(&err, "%s", "pre\x1b"), SOCLE_BAD_FILE);
     assert_true(strncmp(err.message, "pre?: ??31m", 11) == 0);

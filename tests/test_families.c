@@ -76,7 +76,7 @@ static void an_unknown_family_is_refused_with_the_list_of_those_supported(void *
 static void a_missing_tensor_is_named(void **state)
 {
     (void)state;
-    const char *const names[] = { "token_embd.weight", "output_norm.weight", "blk.1.attn_norm.weight",
+    const char *const names[] = { "token_embd.weight",   "output_norm.weight",       "blk.1.attn_norm.weight",
                                   "blk.0.attn_k.weight", "blk.1.attn_output.weight", "blk.0.ffn_down.weight" };
     for (size_t i = 0; i < SC_COUNT(names); i++)
         refuse((struct tiny){ .family = "llama", .without = names[i] }, SOCLE_BAD_FILE,
@@ -146,9 +146,11 @@ static void not_a_number_is_an_error_not_a_value(void **state)
     logits_of_all logits;
     socle_error err = { 0 };
     // In a norm's weights it meets int8 activations when the products are quantized: it must come through there, too.
-    const struct tiny models[] = { { .family = "llama", .not_a_number = "blk.1.attn_output.weight" },
-                                   { .family = "llama", .not_a_number = "blk.0.ffn_norm.weight", .quantized = true },
-                                   { .family = "llama", .not_a_number = "blk.1.ffn_gate_inp.weight", .experts = true } };
+    const struct tiny models[] = {
+        { .family = "llama", .not_a_number = "blk.1.attn_output.weight" },
+        { .family = "llama", .not_a_number = "blk.0.ffn_norm.weight", .quantized = true },
+        { .family = "llama", .not_a_number = "blk.1.ffn_gate_inp.weight", .experts = true }
+    };
     for (size_t i = 0; i < SC_COUNT(models); i++) {
         assert_int_equal(load(models[i], &model, &bytes, &err), SOCLE_OK);
         assert_int_equal(evaluate(model, 16, logits, &err), SOCLE_NOT_FINITE);
@@ -167,8 +169,12 @@ static void every_family_runs_with_experts_and_norms(void **state)
         const struct sc_family *family = sc_family_at(i);
         bool latent = strcmp(family->name, "deepseek2") == 0, gpt_oss = strcmp(family->name, "gpt-oss") == 0;
         for (int experts = 0; experts < 2; experts++)
-            compute((struct tiny){ .family = family->name, .latent = latent, .split = true, .experts = experts,
-                                   .norms = !latent || gpt_oss }, 16, logits);
+            compute((struct tiny){ .family = family->name,
+                                   .latent = latent,
+                                   .split = true,
+                                   .experts = experts,
+                                   .norms = !latent || gpt_oss },
+                    16, logits);
     }
 }
 

@@ -146,9 +146,9 @@ static void test_half_from_f32(void **state)
         check_half(nextafterf(middle, 0));
         check_half(nextafterf(middle, INFINITY));
     }
-    const float special[] = { 0.0f,         -0.0f,        65504.0f,     65519.996f,     65520.0f,  65536.0f, 1e38f,
-                              INFINITY,     0x1p-24f,     0x1p-25f,     0x1.000002p-25f, 0x1p-26f, 0x1p-149f,
-                              0x1p-126f,    0x1p-14f,     0x1.ffcp-15f, 0x1.ffep-15f,   0x1.fffffep-15f };
+    const float special[] = { 0.0f,      -0.0f,     65504.0f, 65519.996f,   65520.0f,        65536.0f,
+                              1e38f,     INFINITY,  0x1p-24f, 0x1p-25f,     0x1.000002p-25f, 0x1p-26f,
+                              0x1p-149f, 0x1p-126f, 0x1p-14f, 0x1.ffcp-15f, 0x1.ffep-15f,    0x1.fffffep-15f };
     for (size_t i = 0; i < SC_COUNT(special); i++) {
         check_half(special[i]);
         check_half(-special[i]);
@@ -361,9 +361,9 @@ static void test_fixtures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_list),  cmocka_unit_test(test_half_to_f32), cmocka_unit_test(test_half_from_f32),
-        cmocka_unit_test(test_bf16),  cmocka_unit_test(test_cases),       cmocka_unit_test(test_unpack),
-        cmocka_unit_test(test_bounds), cmocka_unit_test(test_rows),       cmocka_unit_test(test_fixtures),
+        cmocka_unit_test(test_list),   cmocka_unit_test(test_half_to_f32), cmocka_unit_test(test_half_from_f32),
+        cmocka_unit_test(test_bf16),   cmocka_unit_test(test_cases),       cmocka_unit_test(test_unpack),
+        cmocka_unit_test(test_bounds), cmocka_unit_test(test_rows),        cmocka_unit_test(test_fixtures),
     };
     return cmocka_run_group_tests_name("formats", tests, NULL, NULL);
 }

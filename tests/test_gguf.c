@@ -143,9 +143,9 @@ static struct sc_gguf_writer *copy_all(const struct sc_gguf *gguf, bool by_rows)
         snprintf(name, sizeof name, "%.*s", SC_TEXT_ARGS(t->name));
         if (by_rows)
             must(sc_gguf_writer_add_tensor_rows(writer, name, t->format, t->n_dims, t->shape, copy_row,
-                                                (void *)(uintptr_t)t, &err), &err);
-        else
-            must(sc_gguf_writer_add_tensor(writer, name, t->format, t->n_dims, t->shape, t->data, &err), &err);
+                                                (void *)(uintptr_t)t, &err),
+                 &err);
+        else must(sc_gguf_writer_add_tensor(writer, name, t->format, t->n_dims, t->shape, t->data, &err), &err);
     }
     return writer;
 }
@@ -602,10 +602,10 @@ static void test_fixtures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_typed_reads),    cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_writer_refuses), cmocka_unit_test(test_write_to_file),
-        cmocka_unit_test(test_write_fails),    cmocka_unit_test(test_not_files),
-        cmocka_unit_test(test_no_permission),  cmocka_unit_test(test_shards),
+        cmocka_unit_test(test_typed_reads),          cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_writer_refuses),       cmocka_unit_test(test_write_to_file),
+        cmocka_unit_test(test_write_fails),          cmocka_unit_test(test_not_files),
+        cmocka_unit_test(test_no_permission),        cmocka_unit_test(test_shards),
         cmocka_unit_test(test_contradictory_shards), cmocka_unit_test(test_fixtures),
     };
     return cmocka_run_group_tests_name("gguf", tests, NULL, NULL);

@@ -25,19 +25,53 @@ static void must(socle_status status, const socle_error *err)
 // A good file, built by hand, with the places of its fields.
 
 enum place {
-    MAGIC, VERSION, N_TENSORS, N_VALUES,
-    ALIGNMENT_TYPE, ALIGNMENT,               // "general.alignment" u32 32
-    A_KEY_BYTES, A_KEY, A_TYPE, A,           // "a.u32" u32 7
-    B_KEY_BYTES, B_KEY, B_TYPE, B,           // "b.u32" u32 8
-    BOOL,                                    // "c.bool" bool 1
-    TEXT_BYTES, TEXT,                        // "d.text" string "hello"
-    BOOLS_TYPE, BOOLS_COUNT, BOOLS,          // "e.bools" array of bool 1 0
-    TEXTS_COUNT, TEXTS_BYTES, TEXTS,         // "f.texts" array of string "x" "yy"
-    U64S_TYPE, U64S_COUNT, U64S,             // "g.u64s" array of u64 1 2
-    T0_NAME_BYTES, T0_NAME, T0_DIMS, T0_SHAPE, T0_TYPE, T0_OFFSET, // "t0" F32 [4, 2], 32 bytes
-    T1_NAME_BYTES, T1_NAME, T1_DIMS, T1_SHAPE, T1_TYPE, T1_OFFSET, // "t1" Q8_0 [32, 2], 68 bytes
-    T2_NAME_BYTES, T2_NAME, T2_DIMS, T2_SHAPE, T2_TYPE, T2_OFFSET, // "t2" F16 [2, 3, 1, 2], 24 bytes
-    HEAD_END, DATA, N_PLACES,
+    MAGIC,
+    VERSION,
+    N_TENSORS,
+    N_VALUES,
+    ALIGNMENT_TYPE,
+    ALIGNMENT, // "general.alignment" u32 32
+    A_KEY_BYTES,
+    A_KEY,
+    A_TYPE,
+    A, // "a.u32" u32 7
+    B_KEY_BYTES,
+    B_KEY,
+    B_TYPE,
+    B,    // "b.u32" u32 8
+    BOOL, // "c.bool" bool 1
+    TEXT_BYTES,
+    TEXT, // "d.text" string "hello"
+    BOOLS_TYPE,
+    BOOLS_COUNT,
+    BOOLS, // "e.bools" array of bool 1 0
+    TEXTS_COUNT,
+    TEXTS_BYTES,
+    TEXTS, // "f.texts" array of string "x" "yy"
+    U64S_TYPE,
+    U64S_COUNT,
+    U64S, // "g.u64s" array of u64 1 2
+    T0_NAME_BYTES,
+    T0_NAME,
+    T0_DIMS,
+    T0_SHAPE,
+    T0_TYPE,
+    T0_OFFSET, // "t0" F32 [4, 2], 32 bytes
+    T1_NAME_BYTES,
+    T1_NAME,
+    T1_DIMS,
+    T1_SHAPE,
+    T1_TYPE,
+    T1_OFFSET, // "t1" Q8_0 [32, 2], 68 bytes
+    T2_NAME_BYTES,
+    T2_NAME,
+    T2_DIMS,
+    T2_SHAPE,
+    T2_TYPE,
+    T2_OFFSET, // "t2" F16 [2, 3, 1, 2], 24 bytes
+    HEAD_END,
+    DATA,
+    N_PLACES,
 };
 
 struct draft {

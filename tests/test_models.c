@@ -57,14 +57,19 @@ static float *compute(const struct sc_model *model, const int32_t *tokens, size_
 {
     struct sc_session *session;
     socle_error err = { 0 };
-    struct sc_session_options options = { .n_context = 256, .n_batch = way.n_batch, .n_logits = way.n_batch,
-                                          .n_threads = way.n_threads, .cache_f32 = way.f32, .cpu = way.cpu };
+    struct sc_session_options options = { .n_context = 256,
+                                          .n_batch = way.n_batch,
+                                          .n_logits = way.n_batch,
+                                          .n_threads = way.n_threads,
+                                          .cache_f32 = way.f32,
+                                          .cpu = way.cpu };
     if (sc_session_create(model, &options, &session, &err) != SOCLE_OK) fail_msg("%s", err.message);
     struct recorder r = { .n_vocab = model->hparams.n_vocab };
     r.logits = malloc(n * r.n_vocab * sizeof *r.logits);
     for (size_t at = 0; at < n; at += way.n_call) {
-        struct sc_evaluation e = { .tokens = tokens + at, .n_tokens = SC_MIN(n - at, (size_t)way.n_call),
-                                   .sink = record, .context = &r };
+        struct sc_evaluation e = {
+            .tokens = tokens + at, .n_tokens = SC_MIN(n - at, (size_t)way.n_call), .sink = record, .context = &r
+        };
         if (sc_session_evaluate(session, &e, &err) != SOCLE_OK) fail_msg("%s", err.message);
     }
     assert_int_equal(r.n, n);
@@ -135,8 +140,8 @@ static void every_family_agrees_with_llama_cpp_and_with_itself(void **state)
     (void)state;
     if (!have_fixtures("arch")) skip();
     const char *const names[] = { "deepseek-moe", "deepseek2-moe", "gemma2-dense", "gemma3-dense", "glm4-dense",
-                                  "gpt-oss-moe", "granite-dense", "llama-dense", "llama-moe", "mistral3-dense",
-                                  "phi3-dense", "qwen2-dense", "qwen3-dense", "qwen3moe-moe", "smollm3-dense" };
+                                  "gpt-oss-moe",  "granite-dense", "llama-dense",  "llama-moe",    "mistral3-dense",
+                                  "phi3-dense",   "qwen2-dense",   "qwen3-dense",  "qwen3moe-moe", "smollm3-dense" };
     for (size_t i = 0; i < SC_COUNT(names); i++) check_family("arch", names[i]);
 }
 
@@ -179,8 +184,8 @@ static void every_weight_format_runs_as_close_to_f32_as_llama_cpp(void **state)
 {
     (void)state;
     if (!have_fixtures("quant")) skip();
-    const char *const names[] = { "base-f32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q2_K", "Q3_K",
-                                  "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS", "MXFP4_MOE", "TQ2_0" };
+    const char *const names[] = { "base-f32", "F16",  "BF16", "Q8_0", "Q4_0",   "Q4_1",   "Q5_0",      "Q5_1", "Q2_K",
+                                  "Q3_K",     "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS", "MXFP4_MOE", "TQ2_0" };
     size_t n_tokens, n;
     int32_t *tokens = read_tokens(fixture("quant/tokens.i32"), &n_tokens);
     float *exact = read_logits("base-f32", &n);

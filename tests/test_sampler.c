@@ -28,9 +28,11 @@ static void philox_gives_the_published_numbers(void **state)
         uint32_t counter[4], key[2], expected[4];
     } vectors[] = {
         { { 0, 0, 0, 0 }, { 0, 0 }, { 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8 } },
-        { { 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff }, { 0xffffffff, 0xffffffff },
+        { { 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff },
+          { 0xffffffff, 0xffffffff },
           { 0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd } },
-        { { 0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344 }, { 0xa4093822, 0x299f31d0 },
+        { { 0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344 },
+          { 0xa4093822, 0x299f31d0 },
           { 0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1 } },
     };
     for (size_t i = 0; i < SC_COUNT(vectors); i++) {
@@ -84,8 +86,12 @@ static struct sc_sampler sampler_of(size_t n_vocab)
 // Everything off, temperature 1.
 static socle_sampling off(void)
 {
-    return (socle_sampling){ .temperature = 1.0f, .top_p = 1.0f, .typical_p = 1.0f, .repetition_penalty = 1.0f,
-                             .dry_base = 1.75f, .dry_allowed_length = 2 };
+    return (socle_sampling){ .temperature = 1.0f,
+                             .top_p = 1.0f,
+                             .typical_p = 1.0f,
+                             .repetition_penalty = 1.0f,
+                             .dry_base = 1.75f,
+                             .dry_allowed_length = 2 };
 }
 
 static int32_t sample(size_t n_vocab, const socle_sampling *how, const struct sc_sampling_input *in)
@@ -196,7 +202,7 @@ static void samplers_agree_with_the_table(void **state)
     size_t n;
     if (!cases) fail_msg("sampler_cases.json: %s", error.text);
     assert_true(json_array_size(cases) > 50);
-    json_array_foreach(cases, n, c) {
+    json_array_foreach (cases, n, c) {
         float logits[VOCAB_MAX];
         int32_t history[HISTORY_MAX];
         socle_logit_bias bias[8];

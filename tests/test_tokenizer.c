@@ -67,8 +67,8 @@ static void expect_ids(const struct sc_tokenizer *t, const char *text, bool add,
 
 // ---------------------------------------------------------------------------------------------------- fixtures
 
-static const char *const fixtures[] = { "bert-bge", "deepseek-coder", "deepseek-llm", "falcon", "gpt-2",
-                                        "llama-bpe", "llama-spm", "phi-3", "qwen2" };
+static const char *const fixtures[] = { "bert-bge",  "deepseek-coder", "deepseek-llm", "falcon", "gpt-2",
+                                        "llama-bpe", "llama-spm",      "phi-3",        "qwen2" };
 
 static bool fixture_path(char *path, size_t n, const char *name, const char *suffix)
 {
@@ -99,10 +99,10 @@ static const struct correction {
     int row;
     int32_t ids[24];
 } corrections[] = {
-    { "qwen2", 58,
-      { 145233, 378, 235, 145233, 378, 235, 145665, 378, 235, 145988, 147233, 30543, 378, 235, 145354, 3958, 220, 4102,
-        15692, 22441, 87 } },
-    { "bert-bge", 50,
+    { "qwen2", 58, { 145233, 378, 235, 145233, 378,  235, 145665, 378,   235,   145988, 147233,
+                     30543,  378, 235, 145354, 3958, 220, 4102,   15692, 22441, 87 } },
+    { "bert-bge",
+      50,
       { 1339, 29877, 29863, 29861, 29878, 1331, 100, 1336, 29865, 29861, 100, 1338, 29852, 29868, 29876, 29850, 100 } },
 };
 
@@ -276,8 +276,7 @@ static void check_pretokenizer(const json_t *row, const json_t *strings)
     assert_non_null(scratch);
     size_t i;
     const json_t *string;
-    json_array_foreach(strings, i, string)
-    {
+    json_array_foreach (strings, i, string) {
         struct cuts cuts = { json_array_get(json_object_get(row, "pieces"), i), 0, true };
         struct sc_text text = { json_string_value(string), json_string_length(string) };
         must(sc_splitter_split(splitter, scratch, text, take_cut, &cuts, &err), &err);
@@ -296,7 +295,7 @@ static void test_pretokenizers(void **state)
     if (!json) fail_msg("pretokenize_cases.json: %s", error.text);
     size_t i;
     const json_t *row;
-    json_array_foreach(json_object_get(json, "rows"), i, row)
+    json_array_foreach (json_object_get(json, "rows"), i, row)
         check_pretokenizer(row, json_object_get(json, "strings"));
     assert_true(i > 10);
     json_decref(json);
@@ -399,7 +398,10 @@ static void test_bpe(void **state)
     expect_ids(t, "é", false, false, "Ã©");
     expect_ids(t, "", true, true, "");
     // Bytes that are no UTF-8 keep their values.
-    expect_ids(t, "a\xFF" "a\xC3", false, false, "a,ÿ,a,Ã");
+    expect_ids(t,
+               "a\xFF"
+               "a\xC3",
+               false, false, "a,ÿ,a,Ã");
     uint32_t random = 1;
     for (int round = 0; round < 300; round++) {
         char bytes[64];
@@ -487,8 +489,7 @@ static void test_wordpiece(void **state)
         tiny_wordpiece(&tiny, phantom);
         must(tiny_load(&tiny, &err), &err);
         const struct sc_tokenizer *t = tiny.tokenizer;
-        expect_ids(t, "Hello HE!", true, false,
-                   phantom ? "[CLS],▁hello,▁he,▁!,[SEP]" : "[CLS],hello,he,!,[SEP]");
+        expect_ids(t, "Hello HE!", true, false, phantom ? "[CLS],▁hello,▁he,▁!,[SEP]" : "[CLS],hello,he,!,[SEP]");
         expect_ids(t, "helloa heaer", false, false, phantom ? "▁hello,a,▁he,a,er" : "hello,##a,he,##a,##er");
         expect_ids(t, "hé\u0301llo a\u0300中a x", false, false,
                    phantom ? "▁hello,▁a,▁中,▁a,[UNK]" : "hello,a,中,a,[UNK]");
@@ -520,8 +521,20 @@ static void test_streaming(void **state)
     } cases[] = {
         { "\xF0\x9F\xA6\x99", { "", "", "", "🦙", "🦙" } },
         { "\xE2\x82", { "", "", "\uFFFD" } },
-        { "\xE2\x82" "A", { "", "", "\uFFFD" "A", "\uFFFD" "A" } },
-        { "\xFF" "A", { "\uFFFD", "\uFFFD" "A", "\uFFFD" "A" } },
+        { "\xE2\x82"
+          "A",
+          { "", "",
+            "\uFFFD"
+            "A",
+            "\uFFFD"
+            "A" } },
+        { "\xFF"
+          "A",
+          { "\uFFFD",
+            "\uFFFD"
+            "A",
+            "\uFFFD"
+            "A" } },
         { "\xED\xA0\x80", { "", "\uFFFD\uFFFD", "\uFFFD\uFFFD\uFFFD", "\uFFFD\uFFFD\uFFFD" } },
         { "\xF0\x80", { "", "\uFFFD\uFFFD", "\uFFFD\uFFFD" } },
         { "\xC3\xC3\xA9", { "", "\uFFFD", "\uFFFDé", "\uFFFDé" } },
@@ -547,8 +560,13 @@ static void test_normal_forms(void **state)
 {
     (void)state;
     static const char *const pairs[][2] = {
-        { "e\u0301", "é" }, { "\u212B", "Å" }, { "\u1100\u1161\u11A8", "각" }, { "q\u0307\u0323", "q\u0323\u0307" },
-        { "plain", "plain" }, { "\u0958", "\u0915\u093C" }, { "", "" },
+        { "e\u0301", "é" },
+        { "\u212B", "Å" },
+        { "\u1100\u1161\u11A8", "각" },
+        { "q\u0307\u0323", "q\u0323\u0307" },
+        { "plain", "plain" },
+        { "\u0958", "\u0915\u093C" },
+        { "", "" },
     };
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
         struct sc_buffer out = { 0 };
@@ -657,13 +675,20 @@ static void test_odd_vocabularies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fixture_rows),      cmocka_unit_test(test_fixture_roles),
-        cmocka_unit_test(test_pretokenizers),     cmocka_unit_test(test_pretokenizers_long),
-        cmocka_unit_test(test_merging_work),      cmocka_unit_test(test_bpe),
-        cmocka_unit_test(test_special_tokens),    cmocka_unit_test(test_sentencepiece),
-        cmocka_unit_test(test_wordpiece),         cmocka_unit_test(test_streaming),
-        cmocka_unit_test(test_normal_forms),      cmocka_unit_test(test_no_text_side),
-        cmocka_unit_test(test_refusals),          cmocka_unit_test(test_odd_vocabularies),
+        cmocka_unit_test(test_fixture_rows),
+        cmocka_unit_test(test_fixture_roles),
+        cmocka_unit_test(test_pretokenizers),
+        cmocka_unit_test(test_pretokenizers_long),
+        cmocka_unit_test(test_merging_work),
+        cmocka_unit_test(test_bpe),
+        cmocka_unit_test(test_special_tokens),
+        cmocka_unit_test(test_sentencepiece),
+        cmocka_unit_test(test_wordpiece),
+        cmocka_unit_test(test_streaming),
+        cmocka_unit_test(test_normal_forms),
+        cmocka_unit_test(test_no_text_side),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_odd_vocabularies),
         cmocka_unit_test(test_fixture_long_inputs),
     };
     return cmocka_run_group_tests_name("tokenizer", tests, NULL, NULL);

@@ -9,8 +9,18 @@
 #include "base/buffer.h"
 #include "formats/gguf_writer.h"
 
-enum { TINY_EMBD = 32, TINY_HEADS = 2, TINY_DIM = 16, TINY_FF = 32, TINY_VOCAB = 12, TINY_LAYERS = 2, TINY_RANK = 8,
-       TINY_ROT = 4, TINY_EXPERTS = 4, TINY_CONTEXT = 64 };
+enum {
+    TINY_EMBD = 32,
+    TINY_HEADS = 2,
+    TINY_DIM = 16,
+    TINY_FF = 32,
+    TINY_VOCAB = 12,
+    TINY_LAYERS = 2,
+    TINY_RANK = 8,
+    TINY_ROT = 4,
+    TINY_EXPERTS = 4,
+    TINY_CONTEXT = 64
+};
 
 struct tiny {
     const char *family;
@@ -18,12 +28,12 @@ struct tiny {
     bool norms;                  // q/k norms and post-norms
     bool fused;                  // one product for q, k and v
     bool long_rope;
-    const char *without;         // a tensor to leave out
-    const char *wrong;           // a tensor with one row too many
-    const char *not_a_number;    // a tensor with one NaN
-    const char *doubled;         // a tensor with two matrices instead of one
-    bool quantized;              // products in Q8_0 
-    uint32_t n_next;             // layers that predict further tokens, counted in block_count
+    const char *without;      // a tensor to leave out
+    const char *wrong;        // a tensor with one row too many
+    const char *not_a_number; // a tensor with one NaN
+    const char *doubled;      // a tensor with two matrices instead of one
+    bool quantized;           // products in Q8_0
+    uint32_t n_next;          // layers that predict further tokens, counted in block_count
     // Made by tiny_write
     struct sc_gguf_writer *writer;
     void *weights[256];
@@ -68,7 +78,10 @@ static inline void tiny_tensor(struct tiny *t, const char *name, uint64_t k, uin
     void *weights = quantize ? tiny_q8_0(data, n) : data;
     t->weights[t->n_weights++] = weights;
     sc_gguf_writer_add_tensor(t->writer, name, sc_format_find_name(quantize ? "Q8_0" : "F32"),
-                              matrices > 1 ? 3 : rows > 1 ? 2 : 1, shape, weights, NULL);
+                              matrices > 1 ? 3
+                              : rows > 1   ? 2
+                                           : 1,
+                              shape, weights, NULL);
 }
 
 static inline void tiny_layer_tensor(struct tiny *t, int layer, const char *name, uint64_t k, uint64_t rows,
@@ -94,7 +107,8 @@ static inline void tiny_kv_b(struct tiny *t, int layer)
             for (size_t i = 0; i < NOPE; i++)
                 data[(h * ROWS + i) * TINY_RANK + j] = 0.5f * tiny_value(k_name, (h * TINY_RANK + j) * NOPE + i);
             for (size_t i = 0; i < TINY_DIM; i++)
-                data[(h * ROWS + NOPE + i) * TINY_RANK + j] = 0.5f * tiny_value(v_name, (h * TINY_DIM + i) * TINY_RANK + j);
+                data[(h * ROWS + NOPE + i) * TINY_RANK + j] = 0.5f *
+                                                              tiny_value(v_name, (h * TINY_DIM + i) * TINY_RANK + j);
         }
     t->weights[t->n_weights++] = data;
     sc_gguf_writer_add_tensor(t->writer, name, sc_format_find_name("F32"), 2, shape, data, NULL);

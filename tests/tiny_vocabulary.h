@@ -83,8 +83,7 @@ static inline socle_status tiny_load(struct tiny *tiny, socle_error *err)
     sc_gguf_writer_set_f32s(tiny->writer, "tokenizer.ggml.scores", tiny->scores, tiny->n_tokens, NULL);
     sc_gguf_writer_set_texts(tiny->writer, "tokenizer.ggml.merges", tiny->merges, tiny->n_merges, NULL);
     socle_status status = sc_gguf_writer_write_buffer(tiny->writer, &tiny->file, err);
-    if (status == SOCLE_OK)
-        status = sc_gguf_open_memory("tiny", tiny->file.data, tiny->file.n_bytes, &tiny->gguf, err);
+    if (status == SOCLE_OK) status = sc_gguf_open_memory("tiny", tiny->file.data, tiny->file.n_bytes, &tiny->gguf, err);
     if (status == SOCLE_OK) status = sc_tokenizer_load(tiny->gguf, &tiny->tokenizer, err);
     return status;
 }

@@ -12,16 +12,16 @@ extern "C" {
 // What kind of failure it was. The values are stable; the program's exit codes are these numbers.
 typedef enum socle_status {
     SOCLE_OK = 0,
-    SOCLE_FAILED = 1,      // anything that fits nothing below
+    SOCLE_FAILED = 1,       // anything that fits nothing below
     SOCLE_BAD_ARGUMENT = 2, // a wrong option, parameter or name
-    SOCLE_BAD_FILE = 3,    // a file whose contents are malformed, truncated or contradictory
-    SOCLE_UNSUPPORTED = 4, // well-formed, but of a family, type or version that this build does not know
-    SOCLE_IO = 5,          // the operating system refused: no such file, no permission, no space left
-    SOCLE_NO_MEMORY = 6,   // more memory would be needed than there is; the message has the numbers
+    SOCLE_BAD_FILE = 3,     // a file whose contents are malformed, truncated or contradictory
+    SOCLE_UNSUPPORTED = 4,  // well-formed, but of a family, type or version that this build does not know
+    SOCLE_IO = 5,           // the operating system refused: no such file, no permission, no space left
+    SOCLE_NO_MEMORY = 6,    // more memory would be needed than there is; the message has the numbers
     SOCLE_CONTEXT_FULL = 7, // more positions than the session's context holds
-    SOCLE_NOT_FINITE = 8,  // a logit was NaN or infinite
+    SOCLE_NOT_FINITE = 8,   // a logit was NaN or infinite
     SOCLE_BAD_TEMPLATE = 9, // a chat template failed, raised an error, or passed a bound
-    SOCLE_CANCELLED = 10,  // the caller asked to stop
+    SOCLE_CANCELLED = 10,   // the caller asked to stop
 } socle_status;
 
 // Filled on failure, untouched on success. Plain data: copy it, keep it on the stack, never free it.

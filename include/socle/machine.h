@@ -26,9 +26,9 @@ uint64_t socle_memory_peak(void); // used by this process so far
 
 // Measured limits; takes about two seconds and 512 MiB (less where less is available).
 typedef struct socle_limits {
-    double read_bytes_per_second;   // reading memory
-    double int8_macs_per_second;    // int8 products summed in int32, as this build's kernels are compiled
-    double f32_macs_per_second;     // fused multiply-adds of binary32
+    double read_bytes_per_second; // reading memory
+    double int8_macs_per_second;  // int8 products summed in int32, as this build's kernels are compiled
+    double f32_macs_per_second;   // fused multiply-adds of binary32
 } socle_limits;
 
 socle_status socle_measure(uint32_t n_threads, const char *cpu, socle_limits *out, socle_error *err);

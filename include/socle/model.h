@@ -55,8 +55,8 @@ enum {
 
 // Text (any bytes) to token ids: *ids has *n_ids, freed by socle_free.
 // Errors: SOCLE_UNSUPPORTED for a model without text, SOCLE_NO_MEMORY.
-socle_status socle_tokenize(const socle_model *model, const char *text, size_t n_bytes, unsigned flags,
-                            int32_t **ids, size_t *n_ids, socle_error *err);
+socle_status socle_tokenize(const socle_model *model, const char *text, size_t n_bytes, unsigned flags, int32_t **ids,
+                            size_t *n_ids, socle_error *err);
 // Token ids to text (with `show_special`, control tokens, too): *text is NUL-terminated, freed by socle_free.
 socle_status socle_detokenize(const socle_model *model, const int32_t *ids, size_t n_ids, bool show_special,
                               char **text, size_t *n_bytes, socle_error *err);
@@ -67,7 +67,8 @@ bool socle_token_is_end(const socle_model *model, int32_t id);
 
 // Renders a Jinja chat template: `inputs_json` is an object with "messages", "add_generation_prompt", "tools", ...
 // `now` pins the clock ("2026-01-15T12:00:00"); NULL: SOCLE_NOW from the environment, or the real time.
-// *text is freed by socle_free. Errors: SOCLE_BAD_TEMPLATE (also: too many steps, too deep, too long), SOCLE_BAD_ARGUMENT.
+// *text is freed by socle_free. Errors: SOCLE_BAD_TEMPLATE (also: too many steps, too deep, too long),
+// SOCLE_BAD_ARGUMENT.
 socle_status socle_template_render(const char *source, size_t n_bytes, const char *inputs_json, const char *now,
                                    char **text, size_t *n_text, socle_error *err);
 // The same with the model's own template; bos_token and eos_token come from its vocabulary unless inputs name them.

@@ -34,8 +34,8 @@ typedef struct socle_memory {
 socle_status socle_session_need(const socle_model *model, const socle_session_options *options, socle_memory *out,
                                 socle_error *err);
 // `options` may be NULL. Errors: SOCLE_NO_MEMORY with the numbers; SOCLE_BAD_ARGUMENT.
-socle_status socle_session_create(const socle_model *model, const socle_session_options *options,
-                                  socle_session **out, socle_error *err);
+socle_status socle_session_create(const socle_model *model, const socle_session_options *options, socle_session **out,
+                                  socle_error *err);
 void socle_session_free(socle_session *session); // NULL is fine
 
 uint32_t socle_session_n_context(const socle_session *session);
@@ -73,20 +73,20 @@ typedef struct socle_logit_bias {
 // Start from socle_sampling_defaults(). The samplers act in this order: bias, penalties, DRY, top-k, typical, top-p,
 // min-p, temperature, draw. Candidates of equal probability are ordered by token id.
 typedef struct socle_sampling {
-    float temperature;        // 0: greedy, the most probable token
-    uint32_t top_k;           // 0: off
-    float top_p;              // 1: off
-    float min_p;              // 0: off
-    float typical_p;          // 1: off
-    float repetition_penalty; // 1: off
+    float temperature;                         // 0: greedy, the most probable token
+    uint32_t top_k;                            // 0: off
+    float top_p;                               // 1: off
+    float min_p;                               // 0: off
+    float typical_p;                           // 1: off
+    float repetition_penalty;                  // 1: off
     float frequency_penalty, presence_penalty; // 0: off
-    uint32_t penalty_last_n;  // tokens that the penalties look back on; 0: all of the session's
-    float dry_multiplier;     // 0: off
+    uint32_t penalty_last_n;                   // tokens that the penalties look back on; 0: all of the session's
+    float dry_multiplier;                      // 0: off
     float dry_base;
     uint32_t dry_allowed_length;
     const socle_logit_bias *bias; // borrowed
     size_t n_bias;
-    uint64_t seed;            // the same seed draws the same tokens
+    uint64_t seed; // the same seed draws the same tokens
 } socle_sampling;
 
 socle_sampling socle_sampling_defaults(void); // temperature 0.8, top_k 40, top_p 0.95, min_p 0.05, seed 0
@@ -106,12 +106,12 @@ typedef struct socle_generation {
     // In
     const int32_t *prompt; // appended to the session first; may be empty if the session's last logits are to be used
     size_t n_prompt;
-    uint32_t n_predict;    // at most so many tokens; 0: until the context is full
+    uint32_t n_predict; // at most so many tokens; 0: until the context is full
     socle_sampling sampling;
     const char *const *stop; // strings that end the answer and are not part of it
     size_t n_stop;
-    bool ignore_end;         // go on past the model's end tokens
-    bool show_special;       // control tokens become text, too
+    bool ignore_end;   // go on past the model's end tokens
+    bool show_special; // control tokens become text, too
     socle_text_callback *on_text;
     void *context;
     // Called after each chunk of the prompt: done of total. May be NULL.

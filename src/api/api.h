@@ -14,8 +14,8 @@
 #include "text/tokenizer.h"
 
 struct socle_model {
-    struct sc_gguf *gguf;     // owned by `model` when that is not NULL
-    struct sc_model *model;   // NULL for a vocabulary without weights
+    struct sc_gguf *gguf;           // owned by `model` when that is not NULL
+    struct sc_model *model;         // NULL for a vocabulary without weights
     struct sc_tokenizer *tokenizer; // NULL when its kind is not supported: see text_error
     socle_error text_error;
     struct sc_template *template; // NULL: none, or see template_error

@@ -11,9 +11,9 @@ struct generator {
     socle_session *session;
     socle_generation *g;
     struct sc_detokenizer detokenizer;
-    struct sc_buffer text;      // of the newest token
+    struct sc_buffer text; // of the newest token
     struct sc_stop_filter stop;
-    bool refused;               // by the caller's callback
+    bool refused; // by the caller's callback
 };
 
 static double now(void)
@@ -35,9 +35,11 @@ static int32_t sample(const struct generator *gen)
 {
     socle_session *s = gen->session;
     return sc_sample(&s->sampler, &gen->g->sampling,
-                     &(struct sc_sampling_input){ .logits = s->logits, .history = s->tokens,
+                     &(struct sc_sampling_input){ .logits = s->logits,
+                                                  .history = s->tokens,
                                                   .n_history = sc_session_n_past(s->engine),
-                                                  .breaks = breaks_repetition, .context = s->model->tokenizer });
+                                                  .breaks = breaks_repetition,
+                                                  .context = s->model->tokenizer });
 }
 
 static void show(struct generator *gen, size_t n_bytes)
@@ -79,9 +81,11 @@ static socle_status evaluate_prompt(struct generator *gen, socle_error *err)
     if (g->n_prompt == 0 && !gen->session->has_logits)
         return sc_fail(err, SOCLE_BAD_ARGUMENT, "the prompt is empty: there is nothing to go on from");
     if (g->n_prompt > n_context - n_past)
-        return sc_fail(err, SOCLE_CONTEXT_FULL,
-                       "the prompt has %zu tokens, but the context has room for %u (%u of %u are taken): shorten it, or "
-                       "use a larger context", g->n_prompt, n_context - n_past, n_past, n_context);
+        return sc_fail(
+            err, SOCLE_CONTEXT_FULL,
+            "the prompt has %zu tokens, but the context has room for %u (%u of %u are taken): shorten it, or "
+            "use a larger context",
+            g->n_prompt, n_context - n_past, n_past, n_context);
     for (size_t done = 0; done < g->n_prompt;) {
         size_t n = SC_MIN(g->n_prompt - done, (size_t)sc_session_n_batch(engine));
         SC_TRY(evaluate(gen, g->prompt + done, n, done + n == g->n_prompt, err));

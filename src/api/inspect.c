@@ -152,9 +152,7 @@ static void put_element(struct json *j, const struct sc_gguf_value *value, uint6
         put_u64(j, u64);
         break;
     }
-    default:
-        separate(j);
-        sc_buffer_printf(&j->text, "%" PRId64, sc_gguf_int_at(value, i));
+    default: separate(j); sc_buffer_printf(&j->text, "%" PRId64, sc_gguf_int_at(value, i));
     }
 }
 
@@ -251,18 +249,39 @@ static void put_hyperparameters(struct json *j, const struct sc_hparams *h)
     // Linear scaling by 1 is none.
     bool scaled = h->rope_scaling > SC_ROPE_SCALING_LINEAR ||
                   (h->rope_scaling == SC_ROPE_SCALING_LINEAR && h->rope_factor != 1.0f);
-    const struct { const char *name; uint32_t value; } whole[] = {
-        { "n_vocab", h->n_vocab }, { "n_context", h->n_context }, { "n_embd", h->n_embd }, { "n_layer", h->n_layer },
-        { "n_ff", h->n_ff }, { "n_head", h->n_head }, { "n_head_kv", h->n_head_kv }, { "head_dim_k", h->head_dim_k },
-        { "head_dim_v", h->head_dim_v }, { "n_rot", h->n_rot }, { "window", h->window }, { "n_expert", h->n_expert },
-        { "n_expert_used", h->n_expert_used }, { "n_expert_group", h->n_expert_group },
-        { "n_layer_dense_lead", h->n_layer_dense_lead }, { "kv_lora_rank", h->kv_lora_rank },
-        { "head_dim_k_mla", h->head_dim_k_mla }, { "head_dim_v_mla", h->head_dim_v_mla },
+    const struct {
+        const char *name;
+        uint32_t value;
+    } whole[] = {
+        { "n_vocab", h->n_vocab },
+        { "n_context", h->n_context },
+        { "n_embd", h->n_embd },
+        { "n_layer", h->n_layer },
+        { "n_ff", h->n_ff },
+        { "n_head", h->n_head },
+        { "n_head_kv", h->n_head_kv },
+        { "head_dim_k", h->head_dim_k },
+        { "head_dim_v", h->head_dim_v },
+        { "n_rot", h->n_rot },
+        { "window", h->window },
+        { "n_expert", h->n_expert },
+        { "n_expert_used", h->n_expert_used },
+        { "n_expert_group", h->n_expert_group },
+        { "n_layer_dense_lead", h->n_layer_dense_lead },
+        { "kv_lora_rank", h->kv_lora_rank },
+        { "head_dim_k_mla", h->head_dim_k_mla },
+        { "head_dim_v_mla", h->head_dim_v_mla },
     };
-    const struct { const char *name; float value; } real[] = {
-        { "rms_eps", h->rms_eps }, { "rope_base", h->rope_base },
+    const struct {
+        const char *name;
+        float value;
+    } real[] = {
+        { "rms_eps", h->rms_eps },
+        { "rope_base", h->rope_base },
         { "rope_factor", scaled ? h->rope_factor : 0.0f },
-        { "attn_scale", h->attn_scale }, { "attn_softcap", h->attn_softcap }, { "final_softcap", h->final_softcap },
+        { "attn_scale", h->attn_scale },
+        { "attn_softcap", h->attn_softcap },
+        { "final_softcap", h->final_softcap },
     };
     open_named(j, "hyperparameters", '{');
     for (size_t i = 0; i < SC_COUNT(whole); i++)

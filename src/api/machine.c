@@ -19,12 +19,12 @@
 #endif
 
 enum {
-    READ_BYTES_MAX = 512 << 20,  // larger than the caches of almost every machine
+    READ_BYTES_MAX = 512 << 20, // larger than the caches of almost every machine
     READ_BYTES_MIN = 16 << 20,
-    PART_BYTES = 1 << 20,        // one task of the reading loop
+    PART_BYTES = 1 << 20, // one task of the reading loop
     RUNS = 3,
     PEAK_RUNS = 8,
-    PEAK_TASKS_PER_THREAD = 4,   // so that a thread that is held up does not hold up the rest
+    PEAK_TASKS_PER_THREAD = 4, // so that a thread that is held up does not hold up the rest
 };
 
 SC_EXPORT const char *socle_version(void) { return SC_VERSION; }

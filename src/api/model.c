@@ -101,9 +101,15 @@ SC_EXPORT void socle_model_free(socle_model *m)
 
 SC_EXPORT void socle_model_describe(const socle_model *m, socle_model_info *out)
 {
-    *out = (socle_model_info){ .family = "none", .name = m->name, .tokenizer = "none", .weights = m->weights,
-                               .n_parameters = m->n_parameters, .n_file_bytes = sc_gguf_file_bytes(m->gguf),
-                               .has_template = m->template != NULL, .bos = -1, .eos = -1 };
+    *out = (socle_model_info){ .family = "none",
+                               .name = m->name,
+                               .tokenizer = "none",
+                               .weights = m->weights,
+                               .n_parameters = m->n_parameters,
+                               .n_file_bytes = sc_gguf_file_bytes(m->gguf),
+                               .has_template = m->template != NULL,
+                               .bos = -1,
+                               .eos = -1 };
     if (m->model) {
         const struct sc_hparams *h = &m->model->hparams;
         out->family = m->model->family->name;

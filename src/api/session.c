@@ -8,9 +8,13 @@
 static struct sc_session_options engine_options(const socle_session_options *given)
 {
     socle_session_options o = given ? *given : (socle_session_options){ 0 };
-    return (struct sc_session_options){ .n_context = o.n_context, .n_batch = o.n_batch, .n_logits = o.n_logits,
-                                        .n_threads = o.n_threads, .cache_f32 = o.cache_f32,
-                                        .allow_overcommit = o.allow_overcommit, .cpu = o.cpu };
+    return (struct sc_session_options){ .n_context = o.n_context,
+                                        .n_batch = o.n_batch,
+                                        .n_logits = o.n_logits,
+                                        .n_threads = o.n_threads,
+                                        .cache_f32 = o.cache_f32,
+                                        .allow_overcommit = o.allow_overcommit,
+                                        .cpu = o.cpu };
 }
 
 static socle_status need_weights(const socle_model *m, socle_error *err)
@@ -19,8 +23,8 @@ static socle_status need_weights(const socle_model *m, socle_error *err)
     return sc_fail(err, SOCLE_UNSUPPORTED, "%s: holds a vocabulary but no weights", sc_gguf_path(m->gguf));
 }
 
-SC_EXPORT socle_status socle_session_need(const socle_model *m, const socle_session_options *options,
-                                          socle_memory *out, socle_error *err)
+SC_EXPORT socle_status socle_session_need(const socle_model *m, const socle_session_options *options, socle_memory *out,
+                                          socle_error *err)
 {
     struct sc_session_options o = engine_options(options);
     struct sc_memory_need need;
@@ -48,7 +52,8 @@ SC_EXPORT socle_status socle_session_create(const socle_model *m, const socle_se
     s->logits = calloc(n_vocab, sizeof *s->logits);
     s->sampler = (struct sc_sampler){ .candidates = calloc(n_vocab, sizeof(struct sc_candidate)),
                                       .counts = calloc(n_vocab, sizeof(uint32_t)),
-                                      .z = calloc(n_context, sizeof(uint32_t)), .n_vocab = (uint32_t)n_vocab };
+                                      .z = calloc(n_context, sizeof(uint32_t)),
+                                      .n_vocab = (uint32_t)n_vocab };
     if (!s->tokens || !s->logits || !s->sampler.candidates || !s->sampler.counts || !s->sampler.z) {
         socle_session_free(s);
         return sc_fail_memory(err, n_vocab * 24 + n_context * 8, "a session's sampler");
@@ -132,7 +137,10 @@ socle_status sc_api_evaluate(socle_session *s, const struct sc_evaluation *what,
 SC_EXPORT socle_status socle_evaluate(socle_session *s, const int32_t *tokens, size_t n_tokens, size_t first_logits,
                                       socle_logits_callback *callback, void *context, socle_error *err)
 {
-    struct sc_evaluation what = { .tokens = tokens, .n_tokens = n_tokens,
-                                  .first_logits = SC_MIN(first_logits, n_tokens), .sink = callback, .context = context };
+    struct sc_evaluation what = { .tokens = tokens,
+                                  .n_tokens = n_tokens,
+                                  .first_logits = SC_MIN(first_logits, n_tokens),
+                                  .sink = callback,
+                                  .context = context };
     return sc_api_evaluate(s, &what, err);
 }

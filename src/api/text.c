@@ -67,7 +67,8 @@ static socle_status render(const struct sc_template *template, const json_t *inp
                            size_t *n_text, socle_error *err)
 {
     struct sc_buffer out = { 0 };
-    struct sc_template_options options = { .limits = sc_template_default_limits, .now = now ? now : getenv("SOCLE_NOW") };
+    struct sc_template_options options = { .limits = sc_template_default_limits,
+                                           .now = now ? now : getenv("SOCLE_NOW") };
     socle_status status = sc_template_render(template, inputs, &options, &out, err);
     if (status != SOCLE_OK) {
         sc_buffer_free(&out);

@@ -10,15 +10,15 @@
 #include <stddef.h>
 
 struct sc_buffer {
-    char *data;       // owned; NULL while nothing was appended
-    size_t n_bytes;   // used, without the NUL
+    char *data;     // owned; NULL while nothing was appended
+    size_t n_bytes; // used, without the NUL
     size_t capacity;
     size_t max_bytes; // 0: unbounded
     bool failed;
 };
 
-void sc_buffer_free(struct sc_buffer *buffer);   // releases and zeroes
-void sc_buffer_clear(struct sc_buffer *buffer);  // keeps the memory and max_bytes, forgets the contents and failure
+void sc_buffer_free(struct sc_buffer *buffer);  // releases and zeroes
+void sc_buffer_clear(struct sc_buffer *buffer); // keeps the memory and max_bytes, forgets the contents and failure
 bool sc_buffer_append(struct sc_buffer *buffer, const void *bytes, size_t n_bytes);
 bool sc_buffer_append_string(struct sc_buffer *buffer, const char *text);
 bool sc_buffer_append_char(struct sc_buffer *buffer, char c);

@@ -23,14 +23,11 @@ socle_status sc_map_file(const char *path, struct sc_mapping *out, socle_error *
     struct stat info;
     socle_status status = SOCLE_OK;
     void *data = MAP_FAILED;
-    if (fstat(fd, &info) != 0)
-        status = fail_errno(err, path, "examine");
-    else if (S_ISDIR(info.st_mode))
-        status = sc_fail(err, SOCLE_IO, "%s: is a directory, expected a file", path);
+    if (fstat(fd, &info) != 0) status = fail_errno(err, path, "examine");
+    else if (S_ISDIR(info.st_mode)) status = sc_fail(err, SOCLE_IO, "%s: is a directory, expected a file", path);
     else if (!S_ISREG(info.st_mode))
         status = sc_fail(err, SOCLE_IO, "%s: is a device or pipe, expected a regular file", path);
-    else if (info.st_size == 0)
-        status = sc_fail(err, SOCLE_BAD_FILE, "%s: is empty", path);
+    else if (info.st_size == 0) status = sc_fail(err, SOCLE_BAD_FILE, "%s: is empty", path);
     else if ((data = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_SHARED, fd, 0)) == MAP_FAILED)
         status = fail_errno(err, path, "map");
     close(fd);

@@ -1,9 +1,9 @@
 // Workers wait for a job number to change: spinning briefly, because the next job of a token loop comes within
 // microseconds, then asleep on a condition variable.
 //
-// Tasks are claimed from one atomic word that holds both how many tasks the job has and which is next. A claim below the
-// count proves that the job is unfinished, so what the pool says of it is safe to read; a worker that wakes late claims
-// nothing. The caller waits for tasks, not for workers: one that the system has not scheduled holds nothing up.
+// Tasks are claimed from one atomic word that holds both how many tasks the job has and which is next. A claim below
+// the count proves that the job is unfinished, so what the pool says of it is safe to read; a worker that wakes late
+// claims nothing. The caller waits for tasks, not for workers: one that the system has not scheduled holds nothing up.
 #include "base/pool.h"
 
 #include <assert.h>

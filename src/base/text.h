@@ -12,10 +12,7 @@ struct sc_text {
 };
 
 // A view of a C string (which must outlive it).
-static inline struct sc_text sc_text_of(const char *c_string)
-{
-    return (struct sc_text){ c_string, strlen(c_string) };
-}
+static inline struct sc_text sc_text_of(const char *c_string) { return (struct sc_text){ c_string, strlen(c_string) }; }
 
 static inline bool sc_text_equal(struct sc_text a, struct sc_text b)
 {

@@ -32,7 +32,7 @@ struct test {
     uint32_t n_tokens;
     double runs[RUNS_MAX], median, least, most; // tokens a second
     double bytes, int8_macs, f32_macs;          // of one run
-    double share;        // of the limit; 0: not known
+    double share;                               // of the limit; 0: not known
     bool limited_by_memory;
 };
 
@@ -165,9 +165,12 @@ static int read_work(struct bench *b, const char *path)
         return SOCLE_FAILED;
     }
     b->work = (struct work){
-        number_of(d, "program", "per_token", "weight_bytes"), number_of(d, "program", "per_token", "int8_macs"),
-        number_of(d, "program", "per_token", "f32_macs"), number_of(d, "program", "per_logits", "weight_bytes"),
-        number_of(d, "program", "per_logits", "int8_macs"), number_of(d, "program", "per_logits", "f32_macs"),
+        number_of(d, "program", "per_token", "weight_bytes"),
+        number_of(d, "program", "per_token", "int8_macs"),
+        number_of(d, "program", "per_token", "f32_macs"),
+        number_of(d, "program", "per_logits", "weight_bytes"),
+        number_of(d, "program", "per_logits", "int8_macs"),
+        number_of(d, "program", "per_logits", "f32_macs"),
         number_of(d, "memory", NULL, b->options->session.cache_f32 ? "cache_f32" : "cache_f16") /
             number_of(d, "memory", NULL, "n_context"),
     };
@@ -227,8 +230,8 @@ static void print_table(const struct bench *b)
     printf("%s  %s, %s, %s; %u thread%s, level %s\n\n", cli_reset(stdout), b->info.family, b->info.weights,
            cli_bytes(b->info.n_file_bytes, size), socle_session_n_threads(b->session),
            socle_session_n_threads(b->session) == 1 ? "" : "s", socle_session_cpu(b->session));
-    printf("%s%-16s %9s  %-19s %8s %8s  %s%s\n", cli_dim(stdout), "test", "tokens/s", "least - most", "GB/s",
-           "GMAC/s", "of limit", cli_reset(stdout));
+    printf("%s%-16s %9s  %-19s %8s %8s  %s%s\n", cli_dim(stdout), "test", "tokens/s", "least - most", "GB/s", "GMAC/s",
+           "of limit", cli_reset(stdout));
     for (size_t i = 0; i < b->n_tests; i++) {
         const struct test *t = &b->tests[i];
         char name[32], spread[40];

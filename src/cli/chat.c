@@ -94,9 +94,16 @@ static socle_status generate(struct cli_chat *chat, struct stream *s, const int3
 {
     uint32_t n_reused = socle_session_reuse(chat->session, ids, n_ids);
     chat->last = (socle_generation){
-        .prompt = ids + n_reused, .n_prompt = n_ids - n_reused, .n_predict = chat->n_predict,
-        .sampling = chat->sampling, .stop = chat->stop, .n_stop = chat->n_stop, .show_special = !chat->raw,
-        .on_text = on_text, .on_progress = on_progress, .context = s,
+        .prompt = ids + n_reused,
+        .n_prompt = n_ids - n_reused,
+        .n_predict = chat->n_predict,
+        .sampling = chat->sampling,
+        .stop = chat->stop,
+        .n_stop = chat->n_stop,
+        .show_special = !chat->raw,
+        .on_text = on_text,
+        .on_progress = on_progress,
+        .context = s,
     };
     cli_signals_session(chat->session);
     socle_status status = socle_generate(chat->session, &chat->last, err);
@@ -187,8 +194,7 @@ static int answer_messages(struct cli_chat *chat)
     if (kept)
         json_array_append_new(chat->messages,
                               json_pack("{s:s, s:s}", "role", "assistant", "content", answer ? answer : ""));
-    else
-        json_array_remove(chat->messages, json_array_size(chat->messages) - 1);
+    else json_array_remove(chat->messages, json_array_size(chat->messages) - 1);
     free(answer);
     return code;
 }
@@ -261,7 +267,7 @@ static bool are_messages(const json_t *messages)
 {
     size_t i;
     json_t *message;
-    json_array_foreach(messages, i, message) {
+    json_array_foreach (messages, i, message) {
         if (!json_is_string(json_object_get(message, "role")) || !json_is_string(json_object_get(message, "content")))
             return false;
     }
@@ -301,8 +307,10 @@ void cli_chat_statistics(const struct cli_chat *chat)
 {
     const socle_generation *g = &chat->last;
     char memory[16];
-    fprintf(stderr, "%s[%zu tokens, %.1f tok/s; prompt %zu tokens, %.1f tok/s; context %u of %u; memory %s; "
-            "%u thread%s, %s; seed %llu]%s\n", cli_dim(stderr), g->n_generated,
+    fprintf(stderr,
+            "%s[%zu tokens, %.1f tok/s; prompt %zu tokens, %.1f tok/s; context %u of %u; memory %s; "
+            "%u thread%s, %s; seed %llu]%s\n",
+            cli_dim(stderr), g->n_generated,
             g->generate_seconds > 0 ? (double)g->n_generated / g->generate_seconds : 0.0, g->n_evaluated,
             g->prompt_seconds > 0 ? (double)g->n_evaluated / g->prompt_seconds : 0.0,
             socle_session_n_past(chat->session), socle_session_n_context(chat->session),

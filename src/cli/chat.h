@@ -14,12 +14,12 @@ struct cli_chat {
     uint32_t n_predict;
     const char *const *stop;
     size_t n_stop;
-    bool raw;           // no template: the text simply goes on
+    bool raw; // no template: the text simply goes on
     bool hide_thinking;
-    bool quiet;         // no closing statistics
-    json_t *messages;   // [{"role": …, "content": …}, …]
-    json_t *variables;  // more inputs for the template ({"enable_thinking": false}), or NULL
-    char *text;         // raw: everything so far, prompts and answers
+    bool quiet;        // no closing statistics
+    json_t *messages;  // [{"role": …, "content": …}, …]
+    json_t *variables; // more inputs for the template ({"enable_thinking": false}), or NULL
+    char *text;        // raw: everything so far, prompts and answers
     // Of the last answer
     socle_generation last;
 };
@@ -29,7 +29,7 @@ struct cli_chat {
 int cli_chat_answer(struct cli_chat *chat, const char *message);
 // The last answer again, drawn with the next seed.
 int cli_chat_retry(struct cli_chat *chat);
-void cli_chat_reset(struct cli_chat *chat); // keeps the system message
+void cli_chat_reset(struct cli_chat *chat);                   // keeps the system message
 int cli_chat_system(struct cli_chat *chat, const char *text); // "" or NULL: none. Returns an exit code
 int cli_chat_save(const struct cli_chat *chat, const char *path);
 int cli_chat_load(struct cli_chat *chat, const char *path);

@@ -25,12 +25,12 @@ const struct cli_command *cli_command_at(size_t i); // NULL past the last
 // ---- options
 
 enum cli_kind {
-    CLI_FLAG,   // bool: becomes true
-    CLI_TEXT,   // const char *
-    CLI_U32,    // uint32_t; "8k" and "1M" are understood
-    CLI_U64,    // uint64_t
-    CLI_F32,    // float
-    CLI_TEXTS,  // struct cli_texts: may be given several times
+    CLI_FLAG,  // bool: becomes true
+    CLI_TEXT,  // const char *
+    CLI_U32,   // uint32_t; "8k" and "1M" are understood
+    CLI_U64,   // uint64_t
+    CLI_F32,   // float
+    CLI_TEXTS, // struct cli_texts: may be given several times
 };
 
 struct cli_texts {
@@ -39,8 +39,8 @@ struct cli_texts {
 };
 
 struct cli_option {
-    const char *name;     // "model", given as --model; NULL ends the list
-    char letter;          // 'm', given as -m; 0: none
+    const char *name; // "model", given as --model; NULL ends the list
+    char letter;      // 'm', given as -m; 0: none
     enum cli_kind kind;
     void *target;
     const char *argument; // what --help calls its value: "FILE"; NULL for flags
@@ -95,8 +95,8 @@ double cli_now(void); // seconds, monotonic
 void cli_signals_install(void);
 void cli_signals_session(socle_session *session);
 void cli_signals_prompt(bool waiting); // while a person types, Ctrl-C only interrupts the line
-int cli_ending(void); // the exit code when SIGTERM or SIGHUP asked the program to end, else 0
-bool cli_interrupted(void);   // whether Ctrl-C came since the last call
+int cli_ending(void);                  // the exit code when SIGTERM or SIGHUP asked the program to end, else 0
+bool cli_interrupted(void);            // whether Ctrl-C came since the last call
 
 // Standard input or a file as text the caller frees; NULL after printing an error into *exit_code.
 char *cli_read_text(const char *path, size_t *n_bytes, int *exit_code);

@@ -36,14 +36,10 @@ static const struct model_size {
     const char *name, *example;
     double n_total, n_active;
 } sizes[] = {
-    { "1B", "Llama 3.2 1B", 1.24, 1.24 },
-    { "3B", "Llama 3.2 3B", 3.21, 3.21 },
-    { "8B", "Qwen 3 8B", 8.19, 8.19 },
-    { "14B", "Qwen 3 14B", 14.8, 14.8 },
-    { "30B-A3B", "Qwen 3 30B", 30.5, 3.3 },
-    { "32B", "Qwen 3 32B", 32.8, 32.8 },
-    { "70B", "Llama 3.3 70B", 70.6, 70.6 },
-    { "671B-A37B", "DeepSeek-V3", 671.0, 37.0 },
+    { "1B", "Llama 3.2 1B", 1.24, 1.24 },   { "3B", "Llama 3.2 3B", 3.21, 3.21 },
+    { "8B", "Qwen 3 8B", 8.19, 8.19 },      { "14B", "Qwen 3 14B", 14.8, 14.8 },
+    { "30B-A3B", "Qwen 3 30B", 30.5, 3.3 }, { "32B", "Qwen 3 32B", 32.8, 32.8 },
+    { "70B", "Llama 3.3 70B", 70.6, 70.6 }, { "671B-A37B", "DeepSeek-V3", 671.0, 37.0 },
 };
 static const struct {
     const char *name;
@@ -249,11 +245,10 @@ static json_t *fits_json(const struct doctor *d)
     for (size_t i = 0; i < N_SIZES * N_FORMATS; i++) {
         const struct model_size *size = &sizes[i / N_FORMATS];
         struct fit fit = fit_of(d, size, formats[i % N_FORMATS].bits);
-        json_array_append_new(array, json_pack("{s:s, s:s, s:I, s:s, s:o}", "model", size->name, "format",
-                                               formats[i % N_FORMATS].name, "n_bytes", (json_int_t)fit.n_bytes, "fits",
-                                               fit.answer, "tokens_per_second_at_most",
-                                               fit.tokens_per_second > 0 ? json_real(fit.tokens_per_second)
-                                                                         : json_null()));
+        json_array_append_new(
+            array, json_pack("{s:s, s:s, s:I, s:s, s:o}", "model", size->name, "format", formats[i % N_FORMATS].name,
+                             "n_bytes", (json_int_t)fit.n_bytes, "fits", fit.answer, "tokens_per_second_at_most",
+                             fit.tokens_per_second > 0 ? json_real(fit.tokens_per_second) : json_null()));
     }
     return array;
 }

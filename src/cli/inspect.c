@@ -27,23 +27,19 @@ static const json_t *metadata_of(const json_t *document, const char *key)
     return json_object_get(json_object_get(json_object_get(document, "metadata"), key), "value");
 }
 
-static void put_string(const char *text, size_t max_columns)
-{
-    cli_put_text(stdout, text, strlen(text), max_columns);
-}
+static void put_string(const char *text, size_t max_columns) { cli_put_text(stdout, text, strlen(text), max_columns); }
 
-static void begin_line(const char *label)
-{
-    printf("  %s%-12s%s ", cli_dim(stdout), label, cli_reset(stdout));
-}
+static void begin_line(const char *label) { printf("  %s%-12s%s ", cli_dim(stdout), label, cli_reset(stdout)); }
 
 static void heading(const char *text) { printf("\n%s%s%s\n", cli_bold(stdout), text, cli_reset(stdout)); }
 
 // "1.24 billion", "2.8 million", "512".
 static void put_count(uint64_t n)
 {
-    static const struct { double least; const char *name; } units[] = { { 1e12, "trillion" }, { 1e9, "billion" },
-                                                                        { 1e6, "million" } };
+    static const struct {
+        double least;
+        const char *name;
+    } units[] = { { 1e12, "trillion" }, { 1e9, "billion" }, { 1e6, "million" } };
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
         if ((double)n < units[i].least) continue;
         printf("%.3g %s", (double)n / units[i].least, units[i].name);
@@ -60,7 +56,7 @@ static void show_formats(const json_t *document)
     size_t i;
     if (json_array_size(formats) == 0) return;
     begin_line("formats");
-    json_array_foreach(formats, i, share) {
+    json_array_foreach (formats, i, share) {
         char size[16];
         printf("%s%s %s in %" PRIu64, i ? ", " : "", text_of(share, "format"),
                cli_bytes(number_of(share, "n_bytes"), size), number_of(share, "n_tensors"));
@@ -206,7 +202,7 @@ static void show_metadata(const json_t *document)
     const char *key;
     json_t *entry;
     heading("Metadata");
-    json_object_foreach(json_object_get(document, "metadata"), key, entry) {
+    json_object_foreach (json_object_get(document, "metadata"), key, entry) {
         printf("  ");
         size_t columns = cli_put_text(stdout, key, strlen(key), 60);
         printf("%*s  ", columns < KEY_COLUMNS ? (int)(KEY_COLUMNS - columns) : 0, "");
@@ -226,12 +222,12 @@ static void show_tensors(const json_t *document)
     bool shards = number_of(json_object_get(document, "file"), "n_shards") > 1;
     printf("%s%-34s %-7s %12s %12s  %s%s\n", cli_bold(stdout), "tensor", "format", "offset", "bytes", "shape",
            cli_reset(stdout));
-    json_array_foreach(json_object_get(document, "tensors"), i, tensor) {
+    json_array_foreach (json_object_get(document, "tensors"), i, tensor) {
         size_t columns = cli_put_text(stdout, text_of(tensor, "name"), strlen(text_of(tensor, "name")), 0);
         printf("%*s %-7s %12" PRIu64 " %12" PRIu64 "  ", columns < 34 ? (int)(34 - columns) : 0, "",
                text_of(tensor, "format"), number_of(tensor, "offset"), number_of(tensor, "n_bytes"));
         const json_t *size, *shape = json_object_get(tensor, "shape");
-        json_array_foreach(shape, d, size) printf("%s%" JSON_INTEGER_FORMAT, d ? " x " : "", json_integer_value(size));
+        json_array_foreach (shape, d, size) printf("%s%" JSON_INTEGER_FORMAT, d ? " x " : "", json_integer_value(size));
         if (shards) printf("  shard %" PRIu64, number_of(tensor, "shard"));
         puts("");
     }
@@ -245,14 +241,14 @@ static int show_program(const json_t *document)
         cli_error("no program: %s", text_of(document, "reason"));
         return SOCLE_UNSUPPORTED;
     }
-    json_array_foreach(json_object_get(program, "lines"), i, line) {
+    json_array_foreach (json_object_get(program, "lines"), i, line) {
         put_string(json_string_value(line), 0);
         puts("");
     }
     const char *name;
     json_t *count;
     printf("\n%s%" PRIu64 " operations:%s", cli_bold(stdout), number_of(program, "n_ops"), cli_reset(stdout));
-    json_object_foreach(json_object_get(program, "ops"), name, count)
+    json_object_foreach (json_object_get(program, "ops"), name, count)
         printf(" %" JSON_INTEGER_FORMAT " %s", json_integer_value(count), name);
     puts("");
     return SOCLE_OK;
@@ -288,8 +284,9 @@ static int run(const struct cli_command *command, int argc, char **argv)
     const struct cli_option options[] = {
         { "tensors", 0, CLI_FLAG, &o.tensors, NULL, "list the tensors instead of the summary" },
         { "program", 0, CLI_FLAG, &o.program, NULL, "list the operations that compute its logits" },
-        { "context", 'c', CLI_U32, &o.n_context, "N", "positions to plan memory for (default: the model's, at most "
-                                                      "8k)" },
+        { "context", 'c', CLI_U32, &o.n_context, "N",
+          "positions to plan memory for (default: the model's, at most "
+          "8k)" },
         { "json", 0, CLI_FLAG, &o.json, NULL, "everything, as one JSON document" },
         { NULL, 0, CLI_FLAG, NULL, NULL, NULL },
     };

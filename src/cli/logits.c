@@ -109,10 +109,12 @@ static int run(const struct cli_command *command, int argc, char **argv)
     const struct cli_option options[] = {
         { "model", 'm', CLI_TEXT, &o.model, "FILE", "the model, a GGUF file (default: the bundled one)" },
         { "tokens", 0, CLI_TEXT, &o.tokens, "FILE", "token ids, little-endian int32 ('-': standard input)" },
-        { "out", 'o', CLI_TEXT, &o.out, "FILE", "where the logits go: little-endian float32, [position][vocabulary] "
-                                                "('-': standard output)" },
-        { "cache", 0, CLI_TEXT, &o.cache, "TYPE", "keys and values as f16 (default, as everywhere) or f32 (as "
-                                                  "references of other programs usually are made)" },
+        { "out", 'o', CLI_TEXT, &o.out, "FILE",
+          "where the logits go: little-endian float32, [position][vocabulary] "
+          "('-': standard output)" },
+        { "cache", 0, CLI_TEXT, &o.cache, "TYPE",
+          "keys and values as f16 (default, as everywhere) or f32 (as "
+          "references of other programs usually are made)" },
         { "chunk", 'b', CLI_U32, &o.session.n_batch, "N", "tokens computed together (default: 256); changes no bit" },
         { "context", 'c', CLI_U32, &o.session.n_context, "N", "positions (default: as many as tokens)" },
         { "threads", 't', CLI_U32, &o.session.n_threads, "N", "threads (default: one for each processor)" },

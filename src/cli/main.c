@@ -36,7 +36,9 @@ static void print_help(FILE *out)
     fprintf(out, "%sExit codes%s\n  ", cli_bold(out), cli_reset(out));
     for (int status = 0; status <= SOCLE_CANCELLED; status++)
         fprintf(out, "%d %s%s", status, socle_status_name((socle_status)status),
-                status == 5 ? "\n  " : status < SOCLE_CANCELLED ? ", " : "; 130 interrupted\n");
+                status == 5                ? "\n  "
+                : status < SOCLE_CANCELLED ? ", "
+                                           : "; 130 interrupted\n");
 }
 
 // A program may be started with some of its first three files closed. The next file it opens would take that place and

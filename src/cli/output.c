@@ -13,8 +13,11 @@
 static size_t next_character(const unsigned char *text, size_t n_bytes, uint32_t *code)
 {
     static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-    size_t n = text[0] < 0x80 ? 1 : (text[0] & 0xe0) == 0xc0 ? 2 : (text[0] & 0xf0) == 0xe0 ? 3
-                                    : (text[0] & 0xf8) == 0xf0 ? 4 : 0;
+    size_t n = text[0] < 0x80             ? 1
+               : (text[0] & 0xe0) == 0xc0 ? 2
+               : (text[0] & 0xf0) == 0xe0 ? 3
+               : (text[0] & 0xf8) == 0xf0 ? 4
+                                          : 0;
     *code = n == 1 ? text[0] : n ? text[0] & (0x7fu >> n) : 0;
     for (size_t i = 1; i < n; i++) {
         if (i >= n_bytes || (text[i] & 0xc0) != 0x80) n = 0;

@@ -30,7 +30,7 @@ int cli_fail_evaluation(const socle_error *err);
 // name holds what it held. "-" is standard output; devices and pipes are written as they stand.
 struct cli_output {
     FILE *file;
-    const char *name; // for messages
+    const char *name;         // for messages
     char *target, *temporary; // owned; NULL: written in place
 };
 int cli_output_begin(struct cli_output *output, const char *path); // -1, or the exit code after a message

@@ -10,8 +10,8 @@
 //
 // Where the model wants a beginning token, it replaces each window's first token. Perplexity is exp(mean NLL); its
 // error is the standard error of the mean, carried through exp: ppl * s / sqrt(n). Bits a byte takes the text's average
-// of bytes a token. Everything past the logits is in double: the soft-max is shifted by its maximum, the sum over tokens
-// is compensated (Neumaier), the variance is Welford's.
+// of bytes a token. Everything past the logits is in double: the soft-max is shifted by its maximum, the sum over
+// tokens is compensated (Neumaier), the variance is Welford's.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,13 +130,13 @@ static int run_windows(struct scoring *s)
 static int print_json(const struct scoring *s)
 {
     double nll = mean_nll(s), error = mean_error(s), ppl = exp(nll);
-    return cli_print_json(json_pack(
-        "{s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f}", "perplexity", ppl, "perplexity_error",
-        ppl * error, "nats_per_token", nll, "nats_per_token_error", error, "bits_per_byte",
-        nll / log(2.0) * (double)s->n_tokens / (double)s->n_bytes, "n_scored", (json_int_t)s->n_scored, "n_tokens",
-        (json_int_t)s->n_tokens, "n_bytes", (json_int_t)s->n_bytes, "n_windows", (json_int_t)s->n_windows, "n_context",
-        (json_int_t)s->n_context, "stride", (json_int_t)s->step, "seconds", s->seconds, "tokens_per_second",
-        (double)s->n_to_evaluate / s->seconds));
+    return cli_print_json(json_pack("{s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f}", "perplexity",
+                                    ppl, "perplexity_error", ppl * error, "nats_per_token", nll, "nats_per_token_error",
+                                    error, "bits_per_byte", nll / log(2.0) * (double)s->n_tokens / (double)s->n_bytes,
+                                    "n_scored", (json_int_t)s->n_scored, "n_tokens", (json_int_t)s->n_tokens, "n_bytes",
+                                    (json_int_t)s->n_bytes, "n_windows", (json_int_t)s->n_windows, "n_context",
+                                    (json_int_t)s->n_context, "stride", (json_int_t)s->step, "seconds", s->seconds,
+                                    "tokens_per_second", (double)s->n_to_evaluate / s->seconds));
 }
 
 static int print_result(const struct scoring *s)
@@ -216,8 +216,9 @@ static int run(const struct cli_command *command, int argc, char **argv)
         { "model", 'm', CLI_TEXT, &o.model, "FILE", "the model, a GGUF file (default: the bundled one)" },
         { "file", 'f', CLI_TEXT, &o.file, "FILE", "the text (default: standard input)" },
         { "context", 'c', CLI_U32, &o.session.n_context, "N", "positions of a window (default: 512)" },
-        { "stride", 0, CLI_U32, &o.stride, "N", "begin a window every N tokens and score its last N (default: windows "
-                                                "side by side, second halves scored)" },
+        { "stride", 0, CLI_U32, &o.stride, "N",
+          "begin a window every N tokens and score its last N (default: windows "
+          "side by side, second halves scored)" },
         { "chunks", 0, CLI_U32, &o.n_windows_max, "N", "at most N windows (default: the whole text)" },
         { "json", 0, CLI_FLAG, &o.json, NULL, "the result as JSON" },
         { "cache", 0, CLI_TEXT, &o.cache, "TYPE", "keys and values as f16 (default) or f32" },

@@ -9,10 +9,10 @@
 static const struct {
     const char *open, *close;
 } marks[] = {
-    { "<think>", "</think>" },                                // DeepSeek-R1, Qwen 3, SmolLM3, Granite
-    { "<seed:think>", "</seed:think>" },                      // Seed-OSS
-    { "[THINK]", "[/THINK]" },                                // Magistral, Ministral 3
-    { "<|channel|>analysis<|message|>", "<|end|>" },          // gpt-oss
+    { "<think>", "</think>" },                       // DeepSeek-R1, Qwen 3, SmolLM3, Granite
+    { "<seed:think>", "</seed:think>" },             // Seed-OSS
+    { "[THINK]", "[/THINK]" },                       // Magistral, Ministral 3
+    { "<|channel|>analysis<|message|>", "<|end|>" }, // gpt-oss
     { "<|channel|>commentary<|message|>", "<|end|>" },
     { "<|start|>assistant", NULL },
     { "<|channel|>final<|message|>", NULL },

@@ -28,7 +28,8 @@ static int read_biases(struct run_options *o)
         char *end;
         errno = 0;
         long long id = strtoll(o->bias.items[i], &end, 10);
-        if (end == o->bias.items[i] || *end != '=' || errno || id < 0 || id > INT32_MAX) return cli_misuse("--logit-bias: expected ID=VALUE, found '%s'", o->bias.items[i]);
+        if (end == o->bias.items[i] || *end != '=' || errno || id < 0 || id > INT32_MAX)
+            return cli_misuse("--logit-bias: expected ID=VALUE, found '%s'", o->bias.items[i]);
         const char *value = end + 1;
         float bias = strtof(value, &end);
         if (end == value || *end) return cli_misuse("--logit-bias: expected ID=VALUE, found '%s'", o->bias.items[i]);
@@ -61,11 +62,13 @@ static int parse(const struct cli_command *command, struct run_options *o, int a
         { "top-k", 0, CLI_U32, &o->sampling.top_k, "N", "only the N most probable (default: 40; 0: all)" },
         { "top-p", 0, CLI_F32, &o->sampling.top_p, "X", "only those that make up X (default: 0.95)" },
         { "min-p", 0, CLI_F32, &o->sampling.min_p, "X", "only those of X times the best or more (default: 0.05)" },
-        { "typical", 0, CLI_F32, &o->sampling.typical_p, "X", "only the most typical that make up X (default: 1, off)" },
+        { "typical", 0, CLI_F32, &o->sampling.typical_p, "X",
+          "only the most typical that make up X (default: 1, off)" },
         { "repeat-penalty", 0, CLI_F32, &o->sampling.repetition_penalty, "X", "against tokens seen (default: 1, off)" },
         { "frequency-penalty", 0, CLI_F32, &o->sampling.frequency_penalty, "X", "the same, by count (default: 0)" },
         { "presence-penalty", 0, CLI_F32, &o->sampling.presence_penalty, "X", "the same, once (default: 0)" },
-        { "penalty-last", 0, CLI_U32, &o->sampling.penalty_last_n, "N", "tokens that penalties look back on (default: 64)" },
+        { "penalty-last", 0, CLI_U32, &o->sampling.penalty_last_n, "N",
+          "tokens that penalties look back on (default: 64)" },
         { "dry", 0, CLI_F32, &o->sampling.dry_multiplier, "X", "against repeated phrases (default: 0, off)" },
         { "dry-base", 0, CLI_F32, &o->sampling.dry_base, "X", "its growth with a phrase's length (default: 1.75)" },
         { "dry-length", 0, CLI_U32, &o->sampling.dry_allowed_length, "N", "phrases up to N are fine (default: 2)" },
@@ -91,14 +94,18 @@ static int start(struct run_options *o, struct cli_chat *chat)
 {
     int code = SOCLE_OK;
     socle_error err;
-    *chat = (struct cli_chat){ .sampling = o->sampling, .n_predict = o->n_predict, .stop = o->stop.items,
-                               .n_stop = o->stop.n, .hide_thinking = o->hide_thinking, .quiet = o->quiet };
+    *chat = (struct cli_chat){ .sampling = o->sampling,
+                               .n_predict = o->n_predict,
+                               .stop = o->stop.items,
+                               .n_stop = o->stop.n,
+                               .hide_thinking = o->hide_thinking,
+                               .quiet = o->quiet };
     chat->model = cli_load_model(o->model, &code);
     if (!chat->model) return code;
     socle_model_describe(chat->model, &chat->info);
     chat->raw = o->raw || !chat->info.has_template;
-    if (chat->raw && o->system) return cli_misuse("--system: %s", o->raw ? "--raw uses no chat template"
-                                                                       : "this model has no chat template");
+    if (chat->raw && o->system)
+        return cli_misuse("--system: %s", o->raw ? "--raw uses no chat template" : "this model has no chat template");
     chat->messages = json_array();
     chat->text = strdup("");
     json_error_t problem;
@@ -182,7 +189,8 @@ static int converse(struct cli_chat *chat)
             going_on = cli_chat_command(chat, message);
         } else if (*message) {
             code = cli_chat_answer(chat, message);
-            if (!chat->quiet && (code == SOCLE_OK || code >= 128 || code == SOCLE_CONTEXT_FULL)) cli_chat_statistics(chat);
+            if (!chat->quiet && (code == SOCLE_OK || code >= 128 || code == SOCLE_CONTEXT_FULL))
+                cli_chat_statistics(chat);
             if (code == SOCLE_IO || cli_ending()) going_on = false;
         }
         free(message);

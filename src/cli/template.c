@@ -53,10 +53,12 @@ static int run(const struct cli_command *command, int argc, char **argv)
     struct template_options o = { 0 };
     const struct cli_option options[] = {
         { "template", 0, CLI_TEXT, &o.template, "FILE", "the template, in Jinja" },
-        { "model", 'm', CLI_TEXT, &o.model, "FILE", "the model whose own template is to be used (default: the bundled "
-                                                    "one)" },
-        { "now", 0, CLI_TEXT, &o.now, "TIME", "what strftime_now() sees, as 2026-01-15T12:00:00 (default: SOCLE_NOW "
-                                              "from the environment, or the real time)" },
+        { "model", 'm', CLI_TEXT, &o.model, "FILE",
+          "the model whose own template is to be used (default: the bundled "
+          "one)" },
+        { "now", 0, CLI_TEXT, &o.now, "TIME",
+          "what strftime_now() sees, as 2026-01-15T12:00:00 (default: SOCLE_NOW "
+          "from the environment, or the real time)" },
         { NULL, 0, CLI_FLAG, NULL, NULL, NULL },
     };
     const char *path = "-";

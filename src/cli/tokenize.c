@@ -64,8 +64,8 @@ static socle_status put_pieces(const socle_model *model, const int32_t *ids, siz
     return status;
 }
 
-static socle_status encode(const socle_model *model, const struct tokenize_options *o, const char *text,
-                           size_t n_bytes, socle_error *err)
+static socle_status encode(const socle_model *model, const struct tokenize_options *o, const char *text, size_t n_bytes,
+                           socle_error *err)
 {
     int32_t *ids;
     size_t n;
@@ -119,8 +119,8 @@ static socle_status decode(const socle_model *model, const struct tokenize_optio
 
 // ---- input
 
-static socle_status do_row(const socle_model *model, const struct tokenize_options *o, const char *line,
-                           size_t n_bytes, socle_error *err)
+static socle_status do_row(const socle_model *model, const struct tokenize_options *o, const char *line, size_t n_bytes,
+                           socle_error *err)
 {
     json_error_t problem;
     json_t *row = json_loadb(line, n_bytes, JSON_ALLOW_NUL, &problem);
@@ -184,13 +184,16 @@ static int run(const struct cli_command *command, int argc, char **argv)
 {
     struct tokenize_options o = { 0 };
     const struct cli_option options[] = {
-        { "model", 'm', CLI_TEXT, &o.model, "FILE", "the model or vocabulary, a GGUF file (default: the "
-                                                  "bundled model)" },
+        { "model", 'm', CLI_TEXT, &o.model, "FILE",
+          "the model or vocabulary, a GGUF file (default: the "
+          "bundled model)" },
         { "jsonl", 0, CLI_FLAG, &o.jsonl, NULL, "rows {\"text\": ...} in, rows {\"ids\": [...]} out" },
-        { "special", 0, CLI_FLAG, &o.special, NULL, "add the beginning and end tokens that the model wants (with "
-                                                    "--decode: show special tokens)" },
-        { "parse-special", 0, CLI_FLAG, &o.parse_special, NULL, "special tokens written out in the text become those "
-                                                                "tokens" },
+        { "special", 0, CLI_FLAG, &o.special, NULL,
+          "add the beginning and end tokens that the model wants (with "
+          "--decode: show special tokens)" },
+        { "parse-special", 0, CLI_FLAG, &o.parse_special, NULL,
+          "special tokens written out in the text become those "
+          "tokens" },
         { "pieces", 0, CLI_FLAG, &o.pieces, NULL, "each token's text instead of its id" },
         { "decode", 'd', CLI_FLAG, &o.decode, NULL, "the other way: an array of ids in, text out" },
         { NULL, 0, CLI_FLAG, NULL, NULL, NULL },

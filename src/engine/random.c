@@ -5,7 +5,8 @@ void sc_philox(uint32_t c[4], const uint32_t key[2])
     uint32_t k0 = key[0], k1 = key[1];
     for (int round = 0; round < 10; round++) {
         uint64_t a = (uint64_t)0xd2511f53 * c[0], b = (uint64_t)0xcd9e8d57 * c[2];
-        uint32_t next[4] = { (uint32_t)(b >> 32) ^ c[1] ^ k0, (uint32_t)b, (uint32_t)(a >> 32) ^ c[3] ^ k1, (uint32_t)a };
+        uint32_t next[4] = { (uint32_t)(b >> 32) ^ c[1] ^ k0, (uint32_t)b, (uint32_t)(a >> 32) ^ c[3] ^ k1,
+                             (uint32_t)a };
         for (int i = 0; i < 4; i++) c[i] = next[i];
         k0 += 0x9e3779b9;
         k1 += 0xbb67ae85;

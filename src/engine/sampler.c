@@ -16,10 +16,7 @@ static bool before(const struct sc_candidate *a, const struct sc_candidate *b)
     return a->logit != b->logit ? a->logit > b->logit : a->id < b->id;
 }
 
-static int compare(const void *a, const void *b)
-{
-    return before(a, b) ? -1 : 1;
-}
+static int compare(const void *a, const void *b) { return before(a, b) ? -1 : 1; }
 
 static void sift_down(struct sc_candidate *heap, size_t n, size_t i)
 {
@@ -188,8 +185,14 @@ int32_t sc_sample(struct sc_sampler *s, const socle_sampling *how, const struct 
 
 SC_EXPORT socle_sampling socle_sampling_defaults(void)
 {
-    return (socle_sampling){ .temperature = 0.8f, .top_k = 40, .top_p = 0.95f, .min_p = 0.05f, .typical_p = 1.0f,
-                             .repetition_penalty = 1.0f, .penalty_last_n = 64, .dry_base = 1.75f,
+    return (socle_sampling){ .temperature = 0.8f,
+                             .top_k = 40,
+                             .top_p = 0.95f,
+                             .min_p = 0.05f,
+                             .typical_p = 1.0f,
+                             .repetition_penalty = 1.0f,
+                             .penalty_last_n = 64,
+                             .dry_base = 1.75f,
                              .dry_allowed_length = 2 };
 }
 
@@ -199,12 +202,15 @@ socle_status sc_sampling_check(const socle_sampling *how, uint32_t n_vocab, socl
         const char *name;
         float value, min, max;
     } ranges[] = {
-        { "temperature", how->temperature, 0.0f, 100.0f }, { "top_p", how->top_p, 0.0f, 1.0f },
-        { "min_p", how->min_p, 0.0f, 1.0f }, { "typical_p", how->typical_p, 0.0f, 1.0f },
+        { "temperature", how->temperature, 0.0f, 100.0f },
+        { "top_p", how->top_p, 0.0f, 1.0f },
+        { "min_p", how->min_p, 0.0f, 1.0f },
+        { "typical_p", how->typical_p, 0.0f, 1.0f },
         { "repetition_penalty", how->repetition_penalty, 0.01f, 100.0f },
         { "frequency_penalty", how->frequency_penalty, -100.0f, 100.0f },
         { "presence_penalty", how->presence_penalty, -100.0f, 100.0f },
-        { "dry_multiplier", how->dry_multiplier, 0.0f, 100.0f }, { "dry_base", how->dry_base, 1.0f, 100.0f },
+        { "dry_multiplier", how->dry_multiplier, 0.0f, 100.0f },
+        { "dry_base", how->dry_base, 1.0f, 100.0f },
     };
     for (size_t i = 0; i < SC_COUNT(ranges); i++)
         if (!(ranges[i].value >= ranges[i].min && ranges[i].value <= ranges[i].max))
@@ -213,11 +219,12 @@ socle_status sc_sampling_check(const socle_sampling *how, uint32_t n_vocab, socl
     for (size_t i = 0; i < how->n_bias; i++) {
         const socle_logit_bias *bias = &how->bias[i];
         if (bias->token < 0 || (uint32_t)bias->token >= n_vocab)
-            return sc_fail(err, SOCLE_BAD_ARGUMENT, "logit bias of token %d: the vocabulary has %u", bias->token, n_vocab);
+            return sc_fail(err, SOCLE_BAD_ARGUMENT, "logit bias of token %d: the vocabulary has %u", bias->token,
+                           n_vocab);
         // -infinity bans a token; infinity would make every probability a NaN.
         if (!(bias->bias <= 1e6f))
-            return sc_fail(err, SOCLE_BAD_ARGUMENT, "logit bias of token %d: expected at most 1e+06, found %g", bias->token,
-                           (double)bias->bias);
+            return sc_fail(err, SOCLE_BAD_ARGUMENT, "logit bias of token %d: expected at most 1e+06, found %g",
+                           bias->token, (double)bias->bias);
     }
     return SOCLE_OK;
 }

@@ -132,8 +132,7 @@ socle_status sc_session_create(const struct sc_model *model, const struct sc_ses
     s->n_context = o.n_context;
     socle_status status = sc_kernels_choose(o.cpu, &s->kernels, err);
     if (status == SOCLE_OK) status = sc_pool_create(o.n_threads, &s->pool, err);
-    if (status == SOCLE_OK)
-        status = sc_plan_make(&model->program, o.n_batch, o.n_logits, o.n_context, &s->plan, err);
+    if (status == SOCLE_OK) status = sc_plan_make(&model->program, o.n_batch, o.n_logits, o.n_context, &s->plan, err);
     if (status == SOCLE_OK) status = take_memory(s, &o, err);
     if (status == SOCLE_OK) *out = s;
     else sc_session_free(s);
@@ -175,9 +174,18 @@ static socle_status evaluate_chunk(struct sc_session *s, const struct sc_evaluat
                                    socle_error *err)
 {
     struct sc_run run = {
-        .program = &s->model->program, .plan = &s->plan, .kernels = s->kernels, .pool = s->pool, .memory = s->memory,
-        .scratch = s->scratch, .cache = s->cache, .n_context = s->n_context, .n_rows = n, .tokens = e->tokens + begin,
-        .positions = s->positions, .selected = s->selected,
+        .program = &s->model->program,
+        .plan = &s->plan,
+        .kernels = s->kernels,
+        .pool = s->pool,
+        .memory = s->memory,
+        .scratch = s->scratch,
+        .cache = s->cache,
+        .n_context = s->n_context,
+        .n_rows = n,
+        .tokens = e->tokens + begin,
+        .positions = s->positions,
+        .selected = s->selected,
     };
     for (size_t i = 0; i < n; i++) {
         s->positions[i] = s->n_past + (uint32_t)i;
@@ -202,8 +210,8 @@ static socle_status evaluate_chunk(struct sc_session *s, const struct sc_evaluat
 socle_status sc_session_evaluate(struct sc_session *s, const struct sc_evaluation *e, socle_error *err)
 {
     if (e->n_tokens > s->n_context - s->n_past)
-        return sc_fail(err, SOCLE_CONTEXT_FULL, "%zu more tokens after %u: the context holds %u", e->n_tokens, s->n_past,
-                       s->n_context);
+        return sc_fail(err, SOCLE_CONTEXT_FULL, "%zu more tokens after %u: the context holds %u", e->n_tokens,
+                       s->n_past, s->n_context);
     for (size_t i = 0; i < e->n_tokens; i++)
         if (e->tokens[i] < 0 || (uint32_t)e->tokens[i] >= s->model->hparams.n_vocab)
             return sc_fail(err, SOCLE_BAD_ARGUMENT, "token %d: the vocabulary has %u", e->tokens[i],

@@ -12,8 +12,8 @@ struct sc_stop_filter {
 
 void sc_stop_filter_free(struct sc_stop_filter *filter);
 
-// Takes more text in. Sets *n_ready to how many bytes at the front of `held` may be shown now; the caller shows them and
-// then drops them. Returns true when a stop string was found: n_ready is then what came before it.
+// Takes more text in. Sets *n_ready to how many bytes at the front of `held` may be shown now; the caller shows them
+// and then drops them. Returns true when a stop string was found: n_ready is then what came before it.
 bool sc_stop_filter_push(struct sc_stop_filter *filter, const char *text, size_t n_bytes, size_t *n_ready);
 void sc_stop_filter_drop(struct sc_stop_filter *filter, size_t n_bytes);
 

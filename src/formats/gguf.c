@@ -14,8 +14,8 @@ struct sc_gguf {
     char *path;
     struct sc_arena arena;
     uint32_t n_shards;
-    struct sc_gguf_file *shards;  // in the arena
-    struct sc_mapping *mappings;  // in the arena; zeroed for memory
+    struct sc_gguf_file *shards; // in the arena
+    struct sc_mapping *mappings; // in the arena; zeroed for memory
     uint64_t n_tensors;
     const struct sc_tensor **tensors; // of all shards, in file order
     uint64_t *offsets;
@@ -112,8 +112,8 @@ static socle_status open_other_shards(struct sc_gguf *gguf, uint32_t count, uint
     size_t n_suffix = (size_t)snprintf(suffix, sizeof suffix, "-00001-of-%05u.gguf", count);
     if (n_path < n_suffix || strcmp(gguf->path + n_path - n_suffix, suffix) != 0)
         return sc_fail(err, SOCLE_BAD_FILE,
-                       "%s: is one of %u shards; expected a name that ends in '%s' (open the first)", gguf->path,
-                       count, suffix);
+                       "%s: is one of %u shards; expected a name that ends in '%s' (open the first)", gguf->path, count,
+                       suffix);
     char *path = sc_arena_alloc(&gguf->arena, n_path + 16);
     if (!path) return sc_fail_memory(err, n_path + 16, "a path");
     for (uint32_t s = 1; s < count; s++) {
@@ -353,8 +353,8 @@ socle_status sc_gguf_require(const struct sc_gguf *gguf, const char *key, socle_
     return sc_fail(err, SOCLE_BAD_FILE, "%s: key '%s' is missing", gguf->path, key);
 }
 
-socle_status sc_gguf_get_array(const struct sc_gguf *gguf, const char *key, enum sc_gguf_type type,
-                               uint64_t n_expected, const struct sc_gguf_value **out, socle_error *err)
+socle_status sc_gguf_get_array(const struct sc_gguf *gguf, const char *key, enum sc_gguf_type type, uint64_t n_expected,
+                               const struct sc_gguf_value **out, socle_error *err)
 {
     const struct sc_gguf_value *value = sc_gguf_find(gguf, key);
     *out = NULL;

@@ -21,8 +21,20 @@
 #include "tensor/tensor.h"
 
 enum sc_gguf_type {
-    SC_GGUF_U8 = 0, SC_GGUF_I8, SC_GGUF_U16, SC_GGUF_I16, SC_GGUF_U32, SC_GGUF_I32, SC_GGUF_F32, SC_GGUF_BOOL,
-    SC_GGUF_STRING, SC_GGUF_ARRAY, SC_GGUF_U64, SC_GGUF_I64, SC_GGUF_F64, SC_GGUF_TYPE_COUNT,
+    SC_GGUF_U8 = 0,
+    SC_GGUF_I8,
+    SC_GGUF_U16,
+    SC_GGUF_I16,
+    SC_GGUF_U32,
+    SC_GGUF_I32,
+    SC_GGUF_F32,
+    SC_GGUF_BOOL,
+    SC_GGUF_STRING,
+    SC_GGUF_ARRAY,
+    SC_GGUF_U64,
+    SC_GGUF_I64,
+    SC_GGUF_F64,
+    SC_GGUF_TYPE_COUNT,
 };
 
 // "u32", "string", ...; "unknown" outside the list.
@@ -32,12 +44,12 @@ const char *sc_gguf_type_name(uint32_t type);
 // aligned!), and in `strings` for arrays of strings.
 struct sc_gguf_value {
     struct sc_text key;
-    enum sc_gguf_type type;         // of the value, or of the elements of an array
+    enum sc_gguf_type type; // of the value, or of the elements of an array
     bool is_array;
-    uint64_t n;                     // elements; 1 for a scalar
-    const uint8_t *raw;             // in the mapped file
-    struct sc_text string;          // of a string scalar
-    const struct sc_text *strings;  // of an array of strings
+    uint64_t n;                    // elements; 1 for a scalar
+    const uint8_t *raw;            // in the mapped file
+    struct sc_text string;         // of a string scalar
+    const struct sc_text *strings; // of an array of strings
 };
 
 struct sc_gguf;
@@ -63,7 +75,7 @@ const struct sc_gguf_value *sc_gguf_find(const struct sc_gguf *gguf, const char 
 uint64_t sc_gguf_n_tensors(const struct sc_gguf *gguf);
 const struct sc_tensor *sc_gguf_tensor_at(const struct sc_gguf *gguf, uint64_t i);
 const struct sc_tensor *sc_gguf_find_tensor(const struct sc_gguf *gguf, const char *name); // NULL when absent
-uint64_t sc_gguf_tensor_offset(const struct sc_gguf *gguf, uint64_t i); // from the start of its file
+uint64_t sc_gguf_tensor_offset(const struct sc_gguf *gguf, uint64_t i);                    // from the start of its file
 
 // Typed reads. An absent key leaves *out alone and is fine; a value of another kind, or an integer that does not
 // fit, is SOCLE_BAD_FILE. So the caller sets its default first, and requires with sc_gguf_require.
@@ -75,8 +87,8 @@ socle_status sc_gguf_get_text(const struct sc_gguf *gguf, const char *key, struc
 // Fails with a sentence naming the key when it is absent.
 socle_status sc_gguf_require(const struct sc_gguf *gguf, const char *key, socle_error *err);
 // An array of n_expected (0: any number) elements, or absent (*out = NULL).
-socle_status sc_gguf_get_array(const struct sc_gguf *gguf, const char *key, enum sc_gguf_type type,
-                               uint64_t n_expected, const struct sc_gguf_value **out, socle_error *err);
+socle_status sc_gguf_get_array(const struct sc_gguf *gguf, const char *key, enum sc_gguf_type type, uint64_t n_expected,
+                               const struct sc_gguf_value **out, socle_error *err);
 
 // Element i of a numeric value or array, converted. The caller knows that the kind is numeric and i < n.
 int64_t sc_gguf_int_at(const struct sc_gguf_value *value, uint64_t i);

@@ -6,7 +6,7 @@
 #include "base/size.h"
 
 enum {
-    VALUE_BYTES_MIN = 8 + 4 + 1,            // an empty key, a type, one byte
+    VALUE_BYTES_MIN = 8 + 4 + 1,          // an empty key, a type, one byte
     TENSOR_BYTES_MIN = 8 + 4 + 8 + 4 + 8, // an empty name, n_dims, one dimension, format, offset
 };
 
@@ -24,9 +24,9 @@ static const struct {
     const char *name;
     uint32_t n_bytes;
 } types[SC_GGUF_TYPE_COUNT] = {
-    [SC_GGUF_U8] = { "u8", 1 },   [SC_GGUF_I8] = { "i8", 1 },         [SC_GGUF_U16] = { "u16", 2 },
-    [SC_GGUF_I16] = { "i16", 2 }, [SC_GGUF_U32] = { "u32", 4 },       [SC_GGUF_I32] = { "i32", 4 },
-    [SC_GGUF_F32] = { "f32", 4 }, [SC_GGUF_BOOL] = { "bool", 1 },     [SC_GGUF_STRING] = { "string", 0 },
+    [SC_GGUF_U8] = { "u8", 1 },       [SC_GGUF_I8] = { "i8", 1 },     [SC_GGUF_U16] = { "u16", 2 },
+    [SC_GGUF_I16] = { "i16", 2 },     [SC_GGUF_U32] = { "u32", 4 },   [SC_GGUF_I32] = { "i32", 4 },
+    [SC_GGUF_F32] = { "f32", 4 },     [SC_GGUF_BOOL] = { "bool", 1 }, [SC_GGUF_STRING] = { "string", 0 },
     [SC_GGUF_ARRAY] = { "array", 0 }, [SC_GGUF_U64] = { "u64", 8 },   [SC_GGUF_I64] = { "i64", 8 },
     [SC_GGUF_F64] = { "f64", 8 },
 };
@@ -43,8 +43,8 @@ static uint64_t remaining(const struct cursor *c) { return c->file->n_bytes - c-
 static socle_status take(struct cursor *c, uint64_t n_bytes, const char *what, const uint8_t **out)
 {
     if (n_bytes > remaining(c))
-        return FAIL(c, "%s: truncated at offset %llu%s%.*s%s: expected %llu bytes of %s, found %llu",
-                    c->file->path, (unsigned long long)c->at, WITHIN(c), (unsigned long long)n_bytes, what,
+        return FAIL(c, "%s: truncated at offset %llu%s%.*s%s: expected %llu bytes of %s, found %llu", c->file->path,
+                    (unsigned long long)c->at, WITHIN(c), (unsigned long long)n_bytes, what,
                     (unsigned long long)remaining(c));
     *out = c->file->data + c->at;
     c->at += n_bytes;
@@ -207,8 +207,7 @@ static socle_status place_tensor(struct cursor *c, struct sc_tensor *tensor, uin
     if (*offset % file->alignment != 0)
         return FAIL(c, "%s: tensor '%.*s': offset %llu is not a multiple of the alignment %llu", file->path,
                     SC_TEXT_ARGS(tensor->name), (unsigned long long)*offset, (unsigned long long)file->alignment);
-    if (!sc_u64_add(data_start, *offset, offset) || !sc_u64_add(*offset, tensor->n_bytes, &end) ||
-        end > file->n_bytes)
+    if (!sc_u64_add(data_start, *offset, offset) || !sc_u64_add(*offset, tensor->n_bytes, &end) || end > file->n_bytes)
         return FAIL(c, "%s: tensor '%.*s': expected %llu bytes at offset %llu, but the file ends at %llu (truncated?)",
                     file->path, SC_TEXT_ARGS(tensor->name), (unsigned long long)tensor->n_bytes,
                     (unsigned long long)*offset, (unsigned long long)file->n_bytes);
@@ -276,8 +275,8 @@ static socle_status find_alignment(struct cursor *c, struct sc_gguf_file *file)
         file->alignment = little_endian(value->raw, 4);
         if (file->alignment < SC_GGUF_ALIGNMENT_MIN || file->alignment > SC_GGUF_ALIGNMENT_MAX ||
             (file->alignment & (file->alignment - 1)) != 0)
-            return FAIL(c, "%s: key 'general.alignment': expected a power of two from %d to %d, found %llu",
-                        file->path, SC_GGUF_ALIGNMENT_MIN, SC_GGUF_ALIGNMENT_MAX, (unsigned long long)file->alignment);
+            return FAIL(c, "%s: key 'general.alignment': expected a power of two from %d to %d, found %llu", file->path,
+                        SC_GGUF_ALIGNMENT_MIN, SC_GGUF_ALIGNMENT_MAX, (unsigned long long)file->alignment);
     }
     return SOCLE_OK;
 }

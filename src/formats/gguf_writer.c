@@ -246,8 +246,7 @@ socle_status sc_gguf_writer_copy_value(struct sc_gguf_writer *writer, const stru
     }
     if (value->type != SC_GGUF_STRING)
         sc_buffer_append(&writer->metadata, value->raw, (size_t)value->n * sc_gguf_type_bytes(value->type));
-    else if (!value->is_array)
-        put_text(&writer->metadata, value->string);
+    else if (!value->is_array) put_text(&writer->metadata, value->string);
     else
         for (uint64_t i = 0; i < value->n; i++) put_text(&writer->metadata, value->strings[i]);
     SC_TRY(end_pair(writer, mark, err));
@@ -274,9 +273,11 @@ static socle_status check_shape(struct pending *tensor, const uint64_t *shape, s
                            SC_TEXT_ARGS(tensor->name));
     }
     if (tensor->shape[0] % format->block_size != 0)
-        return sc_fail(err, SOCLE_BAD_ARGUMENT, "tensor '%.*s': rows of %llu elements, expected a multiple of %u, "
-                       "the block size of %s", SC_TEXT_ARGS(tensor->name), (unsigned long long)tensor->shape[0],
-                       format->block_size, format->name);
+        return sc_fail(err, SOCLE_BAD_ARGUMENT,
+                       "tensor '%.*s': rows of %llu elements, expected a multiple of %u, "
+                       "the block size of %s",
+                       SC_TEXT_ARGS(tensor->name), (unsigned long long)tensor->shape[0], format->block_size,
+                       format->name);
     tensor->n_rows = n_elements / tensor->shape[0];
     if (!sc_u64_mul(tensor->shape[0] / format->block_size, format->block_bytes, &tensor->row_bytes) ||
         !sc_u64_mul(tensor->row_bytes, tensor->n_rows, &n_bytes) || n_bytes > SIZE_MAX)
@@ -311,8 +312,9 @@ socle_status sc_gguf_writer_add_tensor_rows(struct sc_gguf_writer *writer, const
                                             const struct sc_format *format, uint32_t n_dims, const uint64_t *shape,
                                             sc_gguf_row_source source, void *user, socle_error *err)
 {
-    struct pending tensor = { .name = sc_text_of(name), .format = format, .n_dims = n_dims, .source = source,
-                              .user = user };
+    struct pending tensor = {
+        .name = sc_text_of(name), .format = format, .n_dims = n_dims, .source = source, .user = user
+    };
     return add(writer, tensor, shape, err);
 }
 

@@ -3,8 +3,8 @@
 #ifndef SC_KERNELS_ELEMENTARY64_H
 #define SC_KERNELS_ELEMENTARY64_H
 
-double sc_exp64(double x);             // 0 below -708, infinity above 709
-double sc_log64(double x);             // natural; x > 0 and normal, else a quiet NaN
-double sc_pow64(double x, double y);   // exp(y ln x), x > 0
+double sc_exp64(double x);           // 0 below -708, infinity above 709
+double sc_log64(double x);           // natural; x > 0 and normal, else a quiet NaN
+double sc_pow64(double x, double y); // exp(y ln x), x > 0
 
 #endif

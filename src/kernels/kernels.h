@@ -21,8 +21,8 @@ enum {
     SC_COLUMNS_MAX = 64,     // activation rows that one matrix-product call takes
     SC_TREE_LEVELS_MAX = 32, // 2^32 segments
     SC_EXPERTS_MAX = 1024,
-    SC_HEAD_DIM_MAX = 1024,  // of keys and values
-    SC_PEAK_MACS = 8192,     // multiply-adds in one repetition of the two peak loops
+    SC_HEAD_DIM_MAX = 1024, // of keys and values
+    SC_PEAK_MACS = 8192,    // multiply-adds in one repetition of the two peak loops
 };
 
 // One row of k activations as integers: x[i] ~ q[i] * d[i / 256], |q| <= 127.
@@ -38,9 +38,9 @@ struct sc_matmul {
     const void *rows;  // row 0
     size_t row_stride; // bytes
     size_t n_rows, k, n_columns;
-    const float *const *x;     // float formats: n_columns rows of k
-    const struct sc_q8 *xq;    // quantized formats: n_columns rows
-    float *const *y;           // n_columns rows of n_rows
+    const float *const *x;  // float formats: n_columns rows of k
+    const struct sc_q8 *xq; // quantized formats: n_columns rows
+    float *const *y;        // n_columns rows of n_rows
 };
 
 // y = x * w (w may be NULL: y = x) and *r = 1 / sqrt(sum(x^2) / n + eps); with `apply`, y = (x * w) * r.
@@ -94,8 +94,8 @@ enum sc_gating { SC_GATING_SOFTMAX = 1, SC_GATING_SIGMOID = 2, SC_GATING_SOFTMAX
 
 // Chooses n_used of n_experts for one token (docs/numerics.md, "Routing").
 struct sc_route {
-    const float *logits; // [n_experts]
-    const float *bias;   // [n_experts] added for the choice only, or NULL
+    const float *logits;                               // [n_experts]
+    const float *bias;                                 // [n_experts] added for the choice only, or NULL
     size_t n_experts, n_used, n_groups, n_groups_used; // n_groups <= 1: no groups
     enum sc_gating gating;
     bool normalize;

@@ -63,14 +63,12 @@ struct sc_value sc_attention_grouped(struct sc_loader *l, uint32_t layer, struct
         q = sc_build_rope(b, q, window ? l->rope_window : l->rope);
         k = sc_build_rope(b, k, window ? l->rope_window : l->rope);
     }
-    if (h->temperature_scale != 0.0f)
-        q = sc_build_temperature(b, q, h->temperature_scale, h->temperature_length);
+    if (h->temperature_scale != 0.0f) q = sc_build_temperature(b, q, h->temperature_scale, h->temperature_length);
     sc_build_store(b, layer, k, v);
-    struct sc_value y = sc_build_attend(b, layer, q, h->head_dim_v,
-                                        (struct sc_attention){ .scale = h->attn_scale,
-                                                               .softcap = h->attn_softcap,
-                                                               .window = window ? h->window : 0,
-                                                               .sinks = sinks });
+    struct sc_value y = sc_build_attend(
+        b, layer, q, h->head_dim_v,
+        (struct sc_attention){
+            .scale = h->attn_scale, .softcap = h->attn_softcap, .window = window ? h->window : 0, .sinks = sinks });
     return sc_build_linear(b, y, out);
 }
 

@@ -9,7 +9,8 @@ struct sc_value sc_ffn_experts(struct sc_loader *l, uint32_t layer, struct sc_va
     struct sc_linear both = sc_load_ffn_matrices(l, true, layer, "ffn_gate_up_exps", h->n_embd, 0, h->n_expert);
     struct sc_linear up = { 0 }, gate = { 0 };
     if (!both.weight) up = sc_load_ffn_matrices(l, false, layer, "ffn_up_exps", h->n_embd, 0, h->n_expert);
-    if (up.weight) gate = sc_load_ffn_matrices(l, false, layer, "ffn_gate_exps", h->n_embd, up.weight->shape[1], h->n_expert);
+    if (up.weight)
+        gate = sc_load_ffn_matrices(l, false, layer, "ffn_gate_exps", h->n_embd, up.weight->shape[1], h->n_expert);
     if (l->status != SOCLE_OK) return x;
     uint64_t n_ff = both.weight ? both.weight->shape[1] / 2 : up.weight->shape[1];
     struct sc_linear down = sc_load_ffn_matrices(l, false, layer, "ffn_down_exps", n_ff, h->n_embd, h->n_expert);

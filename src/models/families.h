@@ -14,12 +14,12 @@ struct sc_family {
     const char *example; // models of it, for people
     bool rope_halves;    // pairs (j, j + n/2), "NeoX" style, rather than (2j, 2j + 1)
     enum sc_activation activation;
-    enum sc_gating gating;    // when the file does not say; 0: softmax, or sigmoid where choices are biased
-    bool expert_norm;         // chosen experts' weights are made to sum to 1, when the file does not say
-    bool ffn_scale;           // the feed-forward honours ".scale" tensors, as llama.cpp 0.5.0 does in these families only
-    const char *ffn_norm;     // its tensor's name; NULL: "ffn_norm"
-    uint32_t window;          // positions that a layer with a window sees, when the file does not say
-    uint32_t window_pattern;  // one layer in so many sees everything; 0: no windows; 1: all layers have one
+    enum sc_gating gating; // when the file does not say; 0: softmax, or sigmoid where choices are biased
+    bool expert_norm;      // chosen experts' weights are made to sum to 1, when the file does not say
+    bool ffn_scale;        // the feed-forward honours ".scale" tensors, as llama.cpp 0.5.0 does in these families only
+    const char *ffn_norm;  // its tensor's name; NULL: "ffn_norm"
+    uint32_t window;       // positions that a layer with a window sees, when the file does not say
+    uint32_t window_pattern; // one layer in so many sees everything; 0: no windows; 1: all layers have one
     bool attn_softcap, final_softcap;
     // What data cannot say; NULL for most.
     void (*adjust)(struct sc_hparams *h);

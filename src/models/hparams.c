@@ -70,7 +70,8 @@ static void read_shape(struct reader *r, struct sc_hparams *h)
     required(r, "context_length", &h->n_context, 1, 1u << 30);
     required(r, "embedding_length", &h->n_embd, 1, 1u << 20);
     required(r, "block_count", &h->n_layer, 1, SC_LAYERS_MAX);
-    // Layers at the end that predict further tokens (DeepSeek-V3, arXiv:2412.19437, section 2.2) are no part of the decoder.
+    // Layers at the end that predict further tokens (DeepSeek-V3, arXiv:2412.19437, section 2.2) are no part of the
+    // decoder.
     uint32_t n_next = 0;
     u32(r, "nextn_predict_layers", &n_next);
     if (r->status == SOCLE_OK && n_next >= h->n_layer)
@@ -89,8 +90,8 @@ static void read_shape(struct reader *r, struct sc_hparams *h)
     h->head_dim_k = h->head_dim_v = h->n_embd / h->n_head;
     u32(r, "attention.key_length", &h->head_dim_k);
     u32(r, "attention.value_length", &h->head_dim_v);
-    if (r->status == SOCLE_OK &&
-        (h->head_dim_k == 0 || h->head_dim_k > SC_HEAD_DIM_MAX || h->head_dim_v == 0 || h->head_dim_v > SC_HEAD_DIM_MAX))
+    if (r->status == SOCLE_OK && (h->head_dim_k == 0 || h->head_dim_k > SC_HEAD_DIM_MAX || h->head_dim_v == 0 ||
+                                  h->head_dim_v > SC_HEAD_DIM_MAX))
         r->status = sc_fail(r->err, SOCLE_BAD_FILE, "%s: heads of %u key and %u value elements, expected 1 to %d",
                             sc_gguf_path(r->gguf), h->head_dim_k, h->head_dim_v, SC_HEAD_DIM_MAX);
     h->rms_eps = 1e-5f;
@@ -105,11 +106,12 @@ static void read_rope_scaling(struct reader *r, struct sc_hparams *h)
     static const struct {
         const char *name;
         enum sc_rope_scaling scaling;
-    } kinds[] = { { "none", SC_ROPE_SCALING_NONE }, { "linear", SC_ROPE_SCALING_LINEAR },
-                  { "yarn", SC_ROPE_SCALING_YARN }, { "longrope", SC_ROPE_SCALING_LONG } };
+    } kinds[] = { { "none", SC_ROPE_SCALING_NONE },
+                  { "linear", SC_ROPE_SCALING_LINEAR },
+                  { "yarn", SC_ROPE_SCALING_YARN },
+                  { "longrope", SC_ROPE_SCALING_LONG } };
     struct sc_text kind = sc_text_of("linear");
-    if (r->status == SOCLE_OK)
-        r->status = sc_gguf_get_text(r->gguf, key_of(r, "rope.scaling.type"), &kind, r->err);
+    if (r->status == SOCLE_OK) r->status = sc_gguf_get_text(r->gguf, key_of(r, "rope.scaling.type"), &kind, r->err);
     if (r->status != SOCLE_OK) return;
     for (size_t i = 0; i < SC_COUNT(kinds); i++) {
         if (!sc_text_is(kind, kinds[i].name)) continue;
@@ -120,7 +122,8 @@ static void read_rope_scaling(struct reader *r, struct sc_hparams *h)
                         sc_gguf_path(r->gguf), key_of(r, "rope.scaling.type"), SC_TEXT_ARGS(kind));
 }
 
-// M-RoPE (Qwen2-VL, arXiv:2409.12191, section 2.1): text has the same position on every axis, so only the pairing counts.
+// M-RoPE (Qwen2-VL, arXiv:2409.12191, section 2.1): text has the same position on every axis, so only the pairing
+// counts.
 static bool has_sections(struct reader *r)
 {
     const struct sc_gguf_value *sections = NULL;
@@ -160,9 +163,9 @@ static void read_rope(struct reader *r, const struct sc_family *family, struct s
     if (!turns) h->no_rope_every = 1;
     if (r->status == SOCLE_OK && h->rope_scaling == SC_ROPE_SCALING_YARN &&
         !(h->yarn_beta_fast > 0.0f && h->yarn_beta_slow > 0.0f && h->rope_n_context_original > 0))
-        r->status = sc_fail(r->err, SOCLE_BAD_FILE, "%s: YaRN with betas %g and %g over %u positions, expected more than 0",
-                            sc_gguf_path(r->gguf), (double)h->yarn_beta_fast, (double)h->yarn_beta_slow,
-                            h->rope_n_context_original);
+        r->status = sc_fail(
+            r->err, SOCLE_BAD_FILE, "%s: YaRN with betas %g and %g over %u positions, expected more than 0",
+            sc_gguf_path(r->gguf), (double)h->yarn_beta_fast, (double)h->yarn_beta_slow, h->rope_n_context_original);
     if (r->status == SOCLE_OK && !(h->rope_base > 1.0f && h->rope_base_window > 1.0f && h->rope_factor > 0.0f))
         r->status = sc_fail(r->err, SOCLE_BAD_FILE, "%s: rope base %g and factor %g, expected more than 1 and 0",
                             sc_gguf_path(r->gguf), (double)h->rope_base, (double)h->rope_factor);
@@ -203,8 +206,10 @@ static void read_attention(struct reader *r, const struct sc_family *family, str
     u32(r, "attention.value_length_mla", &h->head_dim_v_mla);
     if (r->status == SOCLE_OK && (h->kv_lora_rank > SC_HEAD_DIM_MAX || h->head_dim_k_mla > SC_HEAD_DIM_MAX ||
                                   h->head_dim_v_mla > SC_HEAD_DIM_MAX))
-        r->status = sc_fail(r->err, SOCLE_UNSUPPORTED, "%s: latent attention of rank %u with heads of %u and %u, expected "
-                            "at most %d", sc_gguf_path(r->gguf), h->kv_lora_rank, h->head_dim_k_mla, h->head_dim_v_mla,
+        r->status = sc_fail(r->err, SOCLE_UNSUPPORTED,
+                            "%s: latent attention of rank %u with heads of %u and %u, expected "
+                            "at most %d",
+                            sc_gguf_path(r->gguf), h->kv_lora_rank, h->head_dim_k_mla, h->head_dim_v_mla,
                             SC_HEAD_DIM_MAX);
 }
 
@@ -222,9 +227,10 @@ static void read_experts(struct reader *r, const struct sc_family *family, struc
         r->status = sc_gguf_get_bool(r->gguf, key_of(r, "expert_weights_norm"), &h->expert_weights_norm, r->err);
     u32(r, "expert_gating_func", &h->expert_gating);
     if (r->status == SOCLE_OK && h->expert_gating > SC_GATING_SOFTMAX_TOP)
-        r->status = sc_fail(r->err, SOCLE_UNSUPPORTED, "%s: key '%s': expert gating %u, expected 1 (softmax), 2 (sigmoid) "
-                            "or 3 (softmax of the chosen)", sc_gguf_path(r->gguf), key_of(r, "expert_gating_func"),
-                            h->expert_gating);
+        r->status = sc_fail(r->err, SOCLE_UNSUPPORTED,
+                            "%s: key '%s': expert gating %u, expected 1 (softmax), 2 (sigmoid) "
+                            "or 3 (softmax of the chosen)",
+                            sc_gguf_path(r->gguf), key_of(r, "expert_gating_func"), h->expert_gating);
     if (r->status == SOCLE_OK && h->n_expert > SC_EXPERTS_MAX)
         r->status = sc_fail(r->err, SOCLE_UNSUPPORTED, "%s: %u experts, expected at most %d", sc_gguf_path(r->gguf),
                             h->n_expert, SC_EXPERTS_MAX);

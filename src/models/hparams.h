@@ -20,7 +20,7 @@ struct sc_hparams {
     uint32_t n_rot;
     bool rope_halves; // pairs (j, j + n/2), by the family or because the file has sections of several axes (M-RoPE)
     float rope_base, rope_base_window; // of layers that see everything, and of layers with a window
-    bool rope_window_unscaled; // layers with a window keep their own base and no scaling (Gemma 3)
+    bool rope_window_unscaled;         // layers with a window keep their own base and no scaling (Gemma 3)
     enum sc_rope_scaling rope_scaling;
     float rope_factor, rope_attn_factor;
     uint32_t rope_n_context_original;
@@ -30,9 +30,9 @@ struct sc_hparams {
     // Attention.
     float attn_scale; // 0: 1 / sqrt(head_dim_k)
     float attn_softcap, final_softcap;
-    uint32_t window;                       // 0: none
+    uint32_t window; // 0: none
     bool layer_has_window[SC_LAYERS_MAX];
-    float temperature_scale;               // 0: none
+    float temperature_scale; // 0: none
     uint32_t temperature_length;
 
     // Factors of Granite and Gemma; 1 when the family has none.

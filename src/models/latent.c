@@ -31,12 +31,14 @@ static void split(struct sc_loader *l, const struct sc_tensor *kv_b, struct abso
     struct sc_tensor *k_b = sc_load_new_tensor(l, kv_b->name, nope, rank, h->n_head, &data);
     struct sc_tensor *v_b = sc_arena_alloc(&l->model->arena, sizeof *v_b);
     if (!row || !k_b || !v_b) {
-        if (l->status == SOCLE_OK) l->status = sc_fail_memory(l->err, rank * sizeof *row, "weights that are rearranged at load");
+        if (l->status == SOCLE_OK)
+            l->status = sc_fail_memory(l->err, rank * sizeof *row, "weights that are rearranged at load");
         return;
     }
     for (uint64_t head = 0; head < h->n_head; head++)
         for (uint64_t i = 0; i < nope; i++) {
-            kv_b->format->decode(sc_tensor_row(kv_b, 0, head * (nope + dim_v) + i), row, rank / kv_b->format->block_size);
+            kv_b->format->decode(sc_tensor_row(kv_b, 0, head * (nope + dim_v) + i), row,
+                                 rank / kv_b->format->block_size);
             for (uint64_t j = 0; j < rank; j++) data[(head * rank + j) * nope + i] = row[j];
         }
     *v_b = *kv_b;
@@ -51,7 +53,8 @@ static void split(struct sc_loader *l, const struct sc_tensor *kv_b, struct abso
 static struct absorbed load_absorbed(struct sc_loader *l, uint32_t layer)
 {
     uint32_t rank = l->h->kv_lora_rank;
-    struct absorbed out = { sc_load_matrices(l, true, layer, "attn_k_b", l->h->head_dim_k_mla - l->h->n_rot, rank, l->h->n_head),
+    struct absorbed out = { sc_load_matrices(l, true, layer, "attn_k_b", l->h->head_dim_k_mla - l->h->n_rot, rank,
+                                             l->h->n_head),
                             sc_load_matrices(l, true, layer, "attn_v_b", rank, l->h->head_dim_v_mla, l->h->n_head) };
     if (out.k_b.weight && out.v_b.weight) return out;
     const struct sc_tensor *kv_b = sc_load_tensor(l, false, "blk.%u.attn_kv_b.weight", layer);
@@ -80,10 +83,11 @@ static bool check(struct sc_loader *l, struct sc_value q, struct sc_value kv)
               h->kv_lora_rank + h->n_rot <= SC_HEAD_DIM_MAX && q.head_dim == h->n_head * h->head_dim_k_mla &&
               kv.head_dim == h->kv_lora_rank + h->n_rot;
     if (!ok && l->status == SOCLE_OK)
-        l->status = sc_fail(l->err, SOCLE_BAD_FILE,
-                            "latent attention's sizes contradict each other: rank %u, rotary %u, heads %u of %u and %u, "
-                            "but queries of %u and a latent of %u", h->kv_lora_rank, h->n_rot, h->n_head,
-                            h->head_dim_k_mla, h->head_dim_v_mla, q.head_dim, kv.head_dim);
+        l->status = sc_fail(
+            l->err, SOCLE_BAD_FILE,
+            "latent attention's sizes contradict each other: rank %u, rotary %u, heads %u of %u and %u, "
+            "but queries of %u and a latent of %u",
+            h->kv_lora_rank, h->n_rot, h->n_head, h->head_dim_k_mla, h->head_dim_v_mla, q.head_dim, kv.head_dim);
     return ok && l->status == SOCLE_OK;
 }
 
@@ -93,7 +97,8 @@ struct sc_value sc_attention_latent(struct sc_loader *l, uint32_t layer, struct 
     struct sc_builder *b = &l->b;
     uint32_t rank = h->kv_lora_rank, n_rot = h->n_rot, nope = h->head_dim_k_mla - n_rot;
     struct sc_linear kv_a = sc_load_linear(l, false, layer, "attn_kv_a_mqa", h->n_embd, rank + n_rot);
-    struct sc_linear out = sc_load_linear(l, false, layer, "attn_output", (uint64_t)h->n_head * h->head_dim_v_mla, h->n_embd);
+    struct sc_linear out = sc_load_linear(l, false, layer, "attn_output", (uint64_t)h->n_head * h->head_dim_v_mla,
+                                          h->n_embd);
     const float *kv_norm = sc_load_vector(l, false, rank, "blk.%u.attn_kv_a_norm.weight", layer);
     struct sc_value q = queries(l, layer, x);
     if (l->status != SOCLE_OK) return x;

@@ -123,8 +123,13 @@ struct sc_tensor *sc_load_new_tensor(struct sc_loader *l, struct sc_text name, u
         l->status = sc_fail_memory(l->err, n_bytes, "weights that are rearranged at load");
         return NULL;
     }
-    *tensor = (struct sc_tensor){ .name = name, .format = sc_format_find_name("F32"), .n_dims = 3,
-                                  .shape = { k, n_rows, n_matrices, 1 }, .data = *data, .n_bytes = n_bytes,
-                                  .row_stride = k * sizeof(float), .matrix_stride = k * n_rows * sizeof(float) };
+    *tensor = (struct sc_tensor){ .name = name,
+                                  .format = sc_format_find_name("F32"),
+                                  .n_dims = 3,
+                                  .shape = { k, n_rows, n_matrices, 1 },
+                                  .data = *data,
+                                  .n_bytes = n_bytes,
+                                  .row_stride = k * sizeof(float),
+                                  .matrix_stride = k * n_rows * sizeof(float) };
     return tensor;
 }

@@ -82,8 +82,9 @@ static struct sc_value whole(struct sc_builder *b, int32_t buffer)
 static struct sc_value like(struct sc_builder *b, struct sc_value v, uint32_t n_heads, uint32_t head_dim)
 {
     struct sc_buffer_info info = b->program->buffers[v.buffer];
-    int32_t buffer = add_buffer(b, (struct sc_buffer_info){ .element = SC_ELEMENT_F32, .rows = info.rows,
-                                                            .per_row = info.per_row, .width = n_heads * head_dim });
+    int32_t buffer = add_buffer(
+        b, (struct sc_buffer_info){
+               .element = SC_ELEMENT_F32, .rows = info.rows, .per_row = info.per_row, .width = n_heads * head_dim });
     return (struct sc_value){ buffer, 0, n_heads, head_dim, head_dim };
 }
 
@@ -151,8 +152,9 @@ struct sc_value sc_value_slice(struct sc_value v, uint32_t offset, uint32_t n)
 
 struct sc_value sc_build_room(struct sc_builder *b, uint32_t n_heads, uint32_t head_dim)
 {
-    int32_t buffer = add_buffer(b, (struct sc_buffer_info){ .element = SC_ELEMENT_F32, .rows = SC_ROWS_TOKENS,
-                                                            .per_row = 1, .width = n_heads * head_dim });
+    int32_t buffer = add_buffer(
+        b, (struct sc_buffer_info){
+               .element = SC_ELEMENT_F32, .rows = SC_ROWS_TOKENS, .per_row = 1, .width = n_heads * head_dim });
     return (struct sc_value){ buffer, 0, n_heads, head_dim, head_dim };
 }
 
@@ -205,8 +207,9 @@ static struct sc_value quantized(struct sc_builder *b, struct sc_value x)
         x.buffer = twin;
         return x;
     }
-    twin = add_buffer(b, (struct sc_buffer_info){ .element = SC_ELEMENT_Q8, .rows = info.rows,
-                                                  .per_row = info.per_row * x.n_heads, .width = x.head_dim });
+    twin = add_buffer(
+        b, (struct sc_buffer_info){
+               .element = SC_ELEMENT_Q8, .rows = info.rows, .per_row = info.per_row * x.n_heads, .width = x.head_dim });
     p->buffers[twin].row_scale = info.row_scale;
     if (is_whole) b->quantized[x.buffer] = twin;
     struct sc_value out = { twin, 0, x.n_heads, x.head_dim, x.head_dim };
@@ -252,8 +255,7 @@ struct sc_value sc_build_linear(struct sc_builder *b, struct sc_value x, struct 
     return out;
 }
 
-void sc_build_rope_into(struct sc_builder *b, struct sc_value x, const struct sc_rope_table *table,
-                        struct sc_value out)
+void sc_build_rope_into(struct sc_builder *b, struct sc_value x, const struct sc_rope_table *table, struct sc_value out)
 {
     apply_row_scale(b, x);
     check(b, x.n_heads == out.n_heads && x.head_dim == out.head_dim && 2 * table->n_pairs <= x.head_dim, "rope");
@@ -373,13 +375,19 @@ struct sc_value sc_build_select(struct sc_builder *b, struct sc_value x)
 
 struct sc_route_values sc_build_route(struct sc_builder *b, struct sc_value logits, struct sc_routing how)
 {
-    struct sc_buffer_info ids = { .element = SC_ELEMENT_I32, .rows = SC_ROWS_TOKENS, .per_row = 1, .width = how.n_used };
+    struct sc_buffer_info ids = {
+        .element = SC_ELEMENT_I32, .rows = SC_ROWS_TOKENS, .per_row = 1, .width = how.n_used
+    };
     struct sc_route_values out = { whole(b, add_buffer(b, ids)), like(b, logits, 1, how.n_used) };
-    check(b, logits.head_dim == how.n_experts && how.n_experts <= SC_EXPERTS_MAX && how.n_used >= 1 &&
-                 how.n_used <= how.n_experts, "experts");
-    check(b, how.n_groups <= 1 || (how.n_experts % how.n_groups == 0 && how.n_groups_used >= 1 &&
-                                   how.n_groups_used <= how.n_groups &&
-                                   how.n_experts / how.n_groups * how.n_groups_used >= how.n_used), "expert groups");
+    check(b,
+          logits.head_dim == how.n_experts && how.n_experts <= SC_EXPERTS_MAX && how.n_used >= 1 &&
+              how.n_used <= how.n_experts,
+          "experts");
+    check(b,
+          how.n_groups <= 1 ||
+              (how.n_experts % how.n_groups == 0 && how.n_groups_used >= 1 && how.n_groups_used <= how.n_groups &&
+               how.n_experts / how.n_groups * how.n_groups_used >= how.n_used),
+          "expert groups");
     struct sc_op op = op_of(&sc_op_route, logits, out.ids);
     op.out[1] = out.weights;
     op.route.bias = how.bias;
@@ -395,7 +403,9 @@ struct sc_route_values sc_build_route(struct sc_builder *b, struct sc_value logi
 struct sc_value sc_build_expert_linear(struct sc_builder *b, struct sc_value x, struct sc_value ids,
                                        struct sc_linear linear)
 {
-    struct sc_buffer_info info = { .element = SC_ELEMENT_F32, .rows = SC_ROWS_TOKENS, .per_row = ids.head_dim,
+    struct sc_buffer_info info = { .element = SC_ELEMENT_F32,
+                                   .rows = SC_ROWS_TOKENS,
+                                   .per_row = ids.head_dim,
                                    .width = (uint32_t)linear.weight->shape[1] };
     struct sc_value out = whole(b, add_buffer(b, info));
     check_linear(b, x, linear, out.head_dim);

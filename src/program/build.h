@@ -21,9 +21,9 @@ void sc_build_begin(struct sc_builder *b, struct sc_program *program, uint32_t n
 socle_status sc_build_end(struct sc_builder *b, struct sc_value logits);
 
 // Views.
-struct sc_value sc_value_heads(struct sc_value v, uint32_t n_heads);                  // the same elements, cut
-struct sc_value sc_value_flat(struct sc_value v);                                     // heads joined again
-struct sc_value sc_value_slice(struct sc_value v, uint32_t offset, uint32_t n);       // of every head
+struct sc_value sc_value_heads(struct sc_value v, uint32_t n_heads);                      // the same elements, cut
+struct sc_value sc_value_flat(struct sc_value v);                                         // heads joined again
+struct sc_value sc_value_slice(struct sc_value v, uint32_t offset, uint32_t n);           // of every head
 struct sc_value sc_build_room(struct sc_builder *b, uint32_t n_heads, uint32_t head_dim); // to be written by parts
 
 struct sc_value sc_build_embed(struct sc_builder *b, const struct sc_tensor *table);

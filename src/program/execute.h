@@ -17,10 +17,10 @@ struct sc_run {
     const struct sc_plan *plan;
     const struct sc_kernels *kernels;
     struct sc_pool *pool;
-    char *memory;  // plan->n_bytes
-    char *scratch; // plan->scratch_bytes for each thread
+    char *memory;                    // plan->n_bytes
+    char *scratch;                   // plan->scratch_bytes for each thread
     const struct sc_kv_layer *cache; // [n_layers]
-    size_t n_context; // positions that the session can hold
+    size_t n_context;                // positions that the session can hold
     size_t n_rows, n_selected;
     const int32_t *tokens;     // [n_rows], each below the vocabulary's size
     const uint32_t *positions; // [n_rows], ascending by one

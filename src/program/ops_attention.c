@@ -71,10 +71,7 @@ static void run_store(const struct sc_run *run, const struct sc_op *op, size_t h
                             kv.v ? sc_run_f32(run, op->in[1], row, head) : NULL);
 }
 
-static size_t attend_tasks(const struct sc_run *run, const struct sc_op *op)
-{
-    return run->n_rows * op->in[0].n_heads;
-}
+static size_t attend_tasks(const struct sc_run *run, const struct sc_op *op) { return run->n_rows * op->in[0].n_heads; }
 
 static void run_attend(const struct sc_run *run, const struct sc_op *op, size_t task, void *scratch)
 {

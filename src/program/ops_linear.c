@@ -20,8 +20,14 @@ struct columns {
 static void start(struct columns *c, const struct sc_linear *linear, size_t m, size_t begin, size_t end)
 {
     const struct sc_tensor *w = linear->weight;
-    c->args = (struct sc_matmul){ .format = w->format, .rows = sc_tensor_row(w, m, begin), .row_stride = w->row_stride,
-                                  .n_rows = end - begin, .k = w->shape[0], .x = c->x, .xq = c->xq, .y = c->y };
+    c->args = (struct sc_matmul){ .format = w->format,
+                                  .rows = sc_tensor_row(w, m, begin),
+                                  .row_stride = w->row_stride,
+                                  .n_rows = end - begin,
+                                  .k = w->shape[0],
+                                  .x = c->x,
+                                  .xq = c->xq,
+                                  .y = c->y };
     c->scale = linear->scale ? linear->scale[m] : 1.0f;
     c->bias = linear->bias ? linear->bias + m * w->shape[1] + begin : NULL;
 }
@@ -90,4 +96,6 @@ static void run_expert_linear(const struct sc_run *run, const struct sc_op *op, 
 }
 
 const struct sc_op_type sc_op_linear = { .name = "linear", .tasks = matrix_tasks, .run = run_linear };
-const struct sc_op_type sc_op_expert_linear = { .name = "expert_linear", .tasks = matrix_tasks, .run = run_expert_linear };
+const struct sc_op_type sc_op_expert_linear = { .name = "expert_linear",
+                                                .tasks = matrix_tasks,
+                                                .run = run_expert_linear };

@@ -130,7 +130,8 @@ static void run_route(const struct sc_run *run, const struct sc_op *op, size_t t
 
 static void print_route(const struct sc_op *op, struct sc_buffer *out)
 {
-    static const char *const names[] = { [SC_GATING_SOFTMAX] = "softmax", [SC_GATING_SIGMOID] = "sigmoid",
+    static const char *const names[] = { [SC_GATING_SOFTMAX] = "softmax",
+                                         [SC_GATING_SIGMOID] = "sigmoid",
                                          [SC_GATING_SOFTMAX_TOP] = "softmax of the chosen" };
     sc_buffer_printf(out, " %u of %u, %s", op->out[0].head_dim, op->in[0].head_dim, names[op->route.gating]);
     if (op->route.n_groups > 1) sc_buffer_printf(out, ", %u of %u groups", op->route.n_groups_used, op->route.n_groups);
@@ -154,7 +155,9 @@ const struct sc_op_type sc_op_quantize = { .name = "quantize", .tasks = tasks, .
 const struct sc_op_type sc_op_glu = { .name = "glu", .tasks = tasks, .run = run_glu, .print = print_glu };
 const struct sc_op_type sc_op_add = { .name = "add", .tasks = tasks, .run = run_add };
 const struct sc_op_type sc_op_scale = { .name = "scale", .tasks = tasks, .run = run_scale, .print = print_factor };
-const struct sc_op_type sc_op_softcap = { .name = "softcap", .tasks = tasks, .run = run_softcap, .print = print_factor };
+const struct sc_op_type sc_op_softcap = {
+    .name = "softcap", .tasks = tasks, .run = run_softcap, .print = print_factor
+};
 const struct sc_op_type sc_op_select = { .name = "select", .tasks = tasks, .run = run_select };
 const struct sc_op_type sc_op_route = { .name = "route", .tasks = tasks, .run = run_route, .print = print_route };
 const struct sc_op_type sc_op_expert_sum = { .name = "expert_sum", .tasks = tasks, .run = run_expert_sum };

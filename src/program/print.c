@@ -5,7 +5,9 @@
 
 static void print_value(const struct sc_program *program, struct sc_value v, struct sc_buffer *out)
 {
-    static const char *const elements[] = { [SC_ELEMENT_F32] = "f32", [SC_ELEMENT_I32] = "i32", [SC_ELEMENT_Q8] = "q8" };
+    static const char *const elements[] = {
+        [SC_ELEMENT_F32] = "f32", [SC_ELEMENT_I32] = "i32", [SC_ELEMENT_Q8] = "q8"
+    };
     sc_buffer_printf(out, "%%%d:%s[", v.buffer, elements[program->buffers[v.buffer].element]);
     if (v.n_heads > 1) sc_buffer_printf(out, "%u x ", v.n_heads);
     sc_buffer_printf(out, "%u]", v.head_dim);
@@ -17,7 +19,8 @@ static void print_weight(const struct sc_linear *linear, struct sc_buffer *out)
     const struct sc_tensor *w = linear->weight;
     if (!w) return;
     sc_buffer_printf(out, ", %.*s %s [", SC_TEXT_ARGS(w->name), w->format->name);
-    for (uint32_t d = 0; d < w->n_dims; d++) sc_buffer_printf(out, "%s%llu", d ? " x " : "", (unsigned long long)w->shape[d]);
+    for (uint32_t d = 0; d < w->n_dims; d++)
+        sc_buffer_printf(out, "%s%llu", d ? " x " : "", (unsigned long long)w->shape[d]);
     sc_buffer_printf(out, "]%s%s", linear->scale ? " x scale" : "", linear->bias ? " + bias" : "");
 }
 

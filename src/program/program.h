@@ -77,14 +77,35 @@ struct sc_op {
     struct sc_linear linear;
     int32_t layer; // of the cache; -1 when the op does not touch it
     union {
-        struct { const float *w; float eps; bool apply; } norm;
-        struct { const struct sc_rope_table *table; } rope;
-        struct { float scale, softcap; uint32_t window; const float *sinks; } attend;
-        struct { enum sc_activation activation; } glu;
-        struct { float factor; } scale;
-        struct { float scale; uint32_t length; } temperature;
         struct {
-            const float *bias; uint32_t n_groups, n_groups_used; enum sc_gating gating; bool normalize; float scale;
+            const float *w;
+            float eps;
+            bool apply;
+        } norm;
+        struct {
+            const struct sc_rope_table *table;
+        } rope;
+        struct {
+            float scale, softcap;
+            uint32_t window;
+            const float *sinks;
+        } attend;
+        struct {
+            enum sc_activation activation;
+        } glu;
+        struct {
+            float factor;
+        } scale;
+        struct {
+            float scale;
+            uint32_t length;
+        } temperature;
+        struct {
+            const float *bias;
+            uint32_t n_groups, n_groups_used;
+            enum sc_gating gating;
+            bool normalize;
+            float scale;
         } route;
     };
 };

@@ -22,13 +22,25 @@ static void decode_bf16(const void *restrict blocks, float *restrict out, size_t
 }
 
 const struct sc_format sc_format_f32 = {
-    .name = "F32", .id = 0, .block_size = 1, .block_bytes = 4, .decode = decode_f32,
+    .name = "F32",
+    .id = 0,
+    .block_size = 1,
+    .block_bytes = 4,
+    .decode = decode_f32,
 };
 
 const struct sc_format sc_format_f16 = {
-    .name = "F16", .id = 1, .block_size = 1, .block_bytes = 2, .decode = decode_f16,
+    .name = "F16",
+    .id = 1,
+    .block_size = 1,
+    .block_bytes = 2,
+    .decode = decode_f16,
 };
 
 const struct sc_format sc_format_bf16 = {
-    .name = "BF16", .id = 30, .block_size = 1, .block_bytes = 2, .decode = decode_bf16,
+    .name = "BF16",
+    .id = 30,
+    .block_size = 1,
+    .block_bytes = 2,
+    .decode = decode_bf16,
 };

@@ -61,8 +61,7 @@ static inline void sc_unpack_two_bits(const uint8_t *restrict packed, uint8_t *r
 {
     for (size_t half = 0; half < 2; half++)
         for (size_t s = 0; s < 4; s++)
-            for (size_t l = 0; l < 32; l++)
-                out[128 * half + 32 * s + l] = (packed[32 * half + l] >> (2 * s)) & 3;
+            for (size_t l = 0; l < 32; l++) out[128 * half + 32 * s + l] = (packed[32 * half + l] >> (2 * s)) & 3;
 }
 
 // The 12 bytes of eight 6-bit scales and eight 6-bit mins of Q4_K and Q5_K, for j in 0..3, high bits left:
@@ -80,7 +79,6 @@ static inline void sc_unpack_six_bits(const uint8_t *restrict packed, int16_t *r
 }
 
 // The sixteen values of the 4-bit non-linear formats, denser around zero (ggml's kvalues_iq4nl).
-static const int8_t sc_iq4_codebook[16] = { -127, -104, -83, -65, -49, -35, -22, -10,
-                                            1,    13,   25,  38,  53,  69,  89,  113 };
+static const int8_t sc_iq4_codebook[16] = { -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113 };
 
 #endif

@@ -23,8 +23,7 @@ static void unpack(const void *restrict from, struct sc_block *restrict out)
     }
     sc_unpack_two_bits(bytes + 32, low);
     for (size_t s = 0; s < 8; s++)
-        for (size_t l = 0; l < 32; l++)
-            out->q[32 * s + l] = (int8_t)(low[32 * s + l] + (bytes[l] >> s & 1) * 4 - 4);
+        for (size_t l = 0; l < 32; l++) out->q[32 * s + l] = (int8_t)(low[32 * s + l] + (bytes[l] >> s & 1) * 4 - 4);
 }
 
 static void decode(const void *restrict blocks, float *restrict out, size_t n_blocks)

@@ -16,8 +16,7 @@ static void unpack(const void *restrict from, struct sc_block *restrict out)
     out->d = sc_load_f16(bytes);
     out->scale[0] = 1;
     sc_unpack_nibbles(bytes + 6, nibbles);
-    for (uint32_t i = 0; i < BLOCK_SIZE; i++)
-        out->q[i] = (int8_t)((int32_t)(nibbles[i] | (fifth >> i & 1) << 4) - 16);
+    for (uint32_t i = 0; i < BLOCK_SIZE; i++) out->q[i] = (int8_t)((int32_t)(nibbles[i] | (fifth >> i & 1) << 4) - 16);
 }
 
 static void decode(const void *restrict blocks, float *restrict out, size_t n_blocks)

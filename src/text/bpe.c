@@ -67,8 +67,10 @@ static socle_status add_merge(struct sc_tokenizer *t, uint32_t rank, struct sc_t
                        rank, SC_TEXT_ARGS(text));
     struct merge *merge = find_merge(t->bpe, pair_of(left_id, right_id));
     if (!merge)
-        return sc_fail(err, SOCLE_BAD_FILE, "tokenizer.ggml.merges: the merges up to %u collide in a hash table; this "
-                       "does not happen by chance", rank);
+        return sc_fail(err, SOCLE_BAD_FILE,
+                       "tokenizer.ggml.merges: the merges up to %u collide in a hash table; this "
+                       "does not happen by chance",
+                       rank);
     *merge = (struct merge){ pair_of(left_id, right_id), rank, id };
     return SOCLE_OK;
 }

@@ -59,7 +59,7 @@ static bool sort_marks(int32_t *marks, size_t n)
     if (!sorted) return false;
     size_t place[257] = { 0 };
     for (size_t i = 0; i < n; i++) place[combining_class(marks[i]) + 1]++;
-    for (size_t class = 1; class < 257; class++) place[class] += place[class - 1];
+    for (size_t class = 1; class < 257; class ++) place[class] += place[class - 1];
     for (size_t i = 0; i < n; i++) sorted[place[combining_class(marks[i])]++] = marks[i];
     memcpy(marks, sorted, n * sizeof *sorted);
     free(sorted);
@@ -102,8 +102,8 @@ bool sc_normalize_nfc(struct sc_text text, struct sc_buffer *out)
     struct sc_code_points c = { 0 };
     bool ok = sc_normalize_nfd(text, &c);
     if (ok && c.n) {
-        utf8proc_ssize_t n =
-            utf8proc_normalize_utf32(c.data, (utf8proc_ssize_t)c.n, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+        utf8proc_ssize_t n = utf8proc_normalize_utf32(c.data, (utf8proc_ssize_t)c.n,
+                                                      UTF8PROC_STABLE | UTF8PROC_COMPOSE);
         if (n >= 0) c.n = (size_t)n;
     }
     for (size_t i = 0; ok && i < c.n; i++) {

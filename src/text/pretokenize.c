@@ -38,8 +38,7 @@ struct sc_split_scratch {
     pcre2_jit_stack *jit_stack;
 };
 
-socle_status sc_splitter_compile(const struct sc_pretokenizer *pretokenizer, struct sc_splitter **out,
-                                 socle_error *err)
+socle_status sc_splitter_compile(const struct sc_pretokenizer *pretokenizer, struct sc_splitter **out, socle_error *err)
 {
     struct sc_splitter *splitter = calloc(1, sizeof *splitter);
     if (!splitter) return sc_fail_memory(err, sizeof *splitter, "a pre-tokenizer");
@@ -51,8 +50,8 @@ socle_status sc_splitter_compile(const struct sc_pretokenizer *pretokenizer, str
         if (!compiled) {
             PCRE2_UCHAR message[200];
             pcre2_get_error_message(code, message, sizeof message);
-            sc_fail(err, SOCLE_FAILED, "pre-tokenizer %s: PCRE2 refuses pattern %zu at %zu: %s",
-                    pretokenizer->names[0], splitter->n, (size_t)offset, (const char *)message);
+            sc_fail(err, SOCLE_FAILED, "pre-tokenizer %s: PCRE2 refuses pattern %zu at %zu: %s", pretokenizer->names[0],
+                    splitter->n, (size_t)offset, (const char *)message);
             sc_splitter_free(splitter);
             return SOCLE_FAILED;
         }
@@ -112,8 +111,8 @@ static socle_status split(const struct splitting *s, size_t stage, struct sc_tex
     if (stage == s->splitter->n) return s->take(s->context, text);
     size_t done = 0, from = 0;
     while (from < text.n_bytes) {
-        int rc = pcre2_match(s->splitter->codes[stage], (PCRE2_SPTR)text.data, text.n_bytes, from,
-                             PCRE2_NO_UTF_CHECK, s->scratch->match_data, s->scratch->match_context);
+        int rc = pcre2_match(s->splitter->codes[stage], (PCRE2_SPTR)text.data, text.n_bytes, from, PCRE2_NO_UTF_CHECK,
+                             s->scratch->match_data, s->scratch->match_context);
         if (rc == PCRE2_ERROR_NOMATCH) break;
         if (rc < 0) return sc_fail(s->err, SOCLE_FAILED, "splitting text: PCRE2 gave up with error %d", rc);
         const PCRE2_SIZE *match = pcre2_get_ovector_pointer(s->scratch->match_data);

@@ -17,10 +17,10 @@ enum { SC_PATTERNS_MAX = 6, SC_PRETOKENIZER_NAMES_MAX = 16 };
 struct sc_pretokenizer {
     const char *names[SC_PRETOKENIZER_NAMES_MAX]; // values of tokenizer.ggml.pre, NULL-terminated
     const char *patterns[SC_PATTERNS_MAX];        // PCRE2, NULL-terminated
-    bool ignore_merges; // a piece that is a token as a whole is taken as it is
-    bool add_bos;       // when the file does not say
-    bool nfc;           // the text is brought into normal form C first
-    bool turns_end;     // GLM: "<|user|>" and "<|observation|>" end an answer
+    bool ignore_merges;                           // a piece that is a token as a whole is taken as it is
+    bool add_bos;                                 // when the file does not say
+    bool nfc;                                     // the text is brought into normal form C first
+    bool turns_end;                               // GLM: "<|user|>" and "<|observation|>" end an answer
 };
 
 // The row with this name, or NULL.

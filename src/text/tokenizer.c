@@ -79,7 +79,8 @@ static socle_status find_kind(const struct sc_gguf *gguf, const struct sc_tokeni
                 *out = kinds[i];
                 return SOCLE_OK;
             }
-    return sc_fail(err, SOCLE_UNSUPPORTED, "tokenizer.ggml.model is \"%.*s\"; only \"gpt2\" (byte-level BPE), "
+    return sc_fail(err, SOCLE_UNSUPPORTED,
+                   "tokenizer.ggml.model is \"%.*s\"; only \"gpt2\" (byte-level BPE), "
                    "\"llama\" (SentencePiece BPE), \"bert\" (WordPiece) and \"no_vocab\" are known",
                    SC_TEXT_ARGS(model));
 }
@@ -110,10 +111,8 @@ static socle_status read_roles(struct sc_tokenizer *t, const struct sc_gguf *ggu
     SC_TRY(read_role(t, gguf, "tokenizer.ggml.unknown_token_id", kind->unk, kind->unk_text, &t->unk, err));
     SC_TRY(read_role(t, gguf, "tokenizer.ggml.eot_token_id", -1, NULL, &t->eot, err));
     // BERT's names for the first and the last token; the second is written in this way.
-    if (t->bos < 0)
-        SC_TRY(read_role(t, gguf, "tokenizer.ggml.cls_token_id", -1, kind->bos_text, &t->bos, err));
-    if (t->eos < 0)
-        SC_TRY(read_role(t, gguf, "tokenizer.ggml.seperator_token_id", -1, kind->eos_text, &t->eos, err));
+    if (t->bos < 0) SC_TRY(read_role(t, gguf, "tokenizer.ggml.cls_token_id", -1, kind->bos_text, &t->bos, err));
+    if (t->eos < 0) SC_TRY(read_role(t, gguf, "tokenizer.ggml.seperator_token_id", -1, kind->eos_text, &t->eos, err));
     // Padding is never computed with: files that name a row beyond the vocabulary are in use.
     uint32_t pad = UINT32_MAX;
     SC_TRY(sc_gguf_get_u32(gguf, "tokenizer.ggml.padding_token_id", &pad, err));
@@ -140,10 +139,25 @@ static socle_status spell_tokens(struct sc_tokenizer *t, socle_error *err)
 
 // Tokens that end a generation when they are control tokens, whatever the file's keys say.
 static const char *const end_texts[] = {
-    "<|eot_id|>",     "<|eom_id|>",    "<|im_end|>",  "<|end|>",         "<|return|>",
-    "<|call|>",       "<end_of_turn>", "<turn|>",     "<|endoftext|>",   "<|end_of_text|>",
-    "</s>",           "<eos>",         "<EOT>",       "[EOT]",           "[EOS]",
-    "<|flush|>",      "<|calls|>",     "[e~[",        "<end_of_utterance>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|im_end|>",
+    "<|end|>",
+    "<|return|>",
+    "<|call|>",
+    "<end_of_turn>",
+    "<turn|>",
+    "<|endoftext|>",
+    "<|end_of_text|>",
+    "</s>",
+    "<eos>",
+    "<EOT>",
+    "[EOT]",
+    "[EOS]",
+    "<|flush|>",
+    "<|calls|>",
+    "[e~[",
+    "<end_of_utterance>",
     "<｜end▁of▁sentence｜>",
 };
 
@@ -194,8 +208,10 @@ static bool phi3_eats_space_after(const struct sc_vocabulary *v, uint32_t id)
 static socle_status load_text_side(struct sc_tokenizer *t, const struct sc_gguf *gguf, socle_error *err)
 {
     if (t->vocabulary.n == 0)
-        return sc_fail(err, SOCLE_BAD_FILE, "tokenizer.ggml.tokens is missing or empty, but tokenizer.ggml.model is "
-                       "\"%s\"", t->kind->models[0]);
+        return sc_fail(err, SOCLE_BAD_FILE,
+                       "tokenizer.ggml.tokens is missing or empty, but tokenizer.ggml.model is "
+                       "\"%s\"",
+                       t->kind->models[0]);
     t->add_bos = t->kind->add_bos;
     t->add_eos = t->kind->add_eos;
     SC_TRY(t->kind->load(t, gguf, err));
@@ -279,16 +295,19 @@ static socle_status encode_all(struct sc_encoding *e, struct sc_text text, const
 }
 
 socle_status sc_tokenizer_encode(const struct sc_tokenizer *t, struct sc_text text,
-                                 const struct sc_tokenize_options *options, struct sc_token_ids *out,
-                                 socle_error *err)
+                                 const struct sc_tokenize_options *options, struct sc_token_ids *out, socle_error *err)
 {
     enum { TEXT_BYTES_MAX = 1 << 30 };
     if (!t->kind->has_text)
-        return sc_fail(err, SOCLE_UNSUPPORTED, "this model has no vocabulary of texts (tokenizer.ggml.model is "
-                       "\"%s\"): it takes token ids only", t->kind->models[0]);
+        return sc_fail(err, SOCLE_UNSUPPORTED,
+                       "this model has no vocabulary of texts (tokenizer.ggml.model is "
+                       "\"%s\"): it takes token ids only",
+                       t->kind->models[0]);
     if (text.n_bytes > TEXT_BYTES_MAX)
-        return sc_fail(err, SOCLE_BAD_ARGUMENT, "a text of %zu bytes is longer than the %d that are tokenized at "
-                       "once", text.n_bytes, TEXT_BYTES_MAX);
+        return sc_fail(err, SOCLE_BAD_ARGUMENT,
+                       "a text of %zu bytes is longer than the %d that are tokenized at "
+                       "once",
+                       text.n_bytes, TEXT_BYTES_MAX);
     struct sc_encoding encoding = { .tokenizer = t, .out = out, .err = err };
     size_t n_before = out->n;
     socle_status status = encode_all(&encoding, text, options);

@@ -56,11 +56,10 @@ struct sc_tokenize_options {
 // Appends the tokens of `text` to `out`. On failure `out` holds what it held before.
 // Errors: SOCLE_UNSUPPORTED (no text side), SOCLE_BAD_ARGUMENT (more than 1 GiB), SOCLE_NO_MEMORY.
 socle_status sc_tokenizer_encode(const struct sc_tokenizer *tokenizer, struct sc_text text,
-                                 const struct sc_tokenize_options *options, struct sc_token_ids *out,
-                                 socle_error *err);
+                                 const struct sc_tokenize_options *options, struct sc_token_ids *out, socle_error *err);
 
 uint32_t sc_tokenizer_n_tokens(const struct sc_tokenizer *tokenizer);
-bool sc_tokenizer_has_text(const struct sc_tokenizer *tokenizer); // false: ids only
+bool sc_tokenizer_has_text(const struct sc_tokenizer *tokenizer);    // false: ids only
 const char *sc_tokenizer_kind(const struct sc_tokenizer *tokenizer); // "gpt2", "llama", "bert", "no_vocab"
 const char *sc_tokenizer_pre(const struct sc_tokenizer *tokenizer);  // the pre-tokenizer's first name; "" without one
 

@@ -25,9 +25,9 @@ struct sc_encoding {
 struct sc_tokenizer_kind {
     const char *models[5]; // values of tokenizer.ggml.model, NULL-terminated; the first is its name
     bool has_text;
-    bool add_bos, add_eos;                       // when the file does not say
-    int32_t bos, eos, unk;                       // ids when the file does not say, -1: none
-    const char *bos_text, *eos_text, *unk_text;  // or the tokens with these texts, where not NULL
+    bool add_bos, add_eos;                      // when the file does not say
+    int32_t bos, eos, unk;                      // ids when the file does not say, -1: none
+    const char *bos_text, *eos_text, *unk_text; // or the tokens with these texts, where not NULL
     // Reads what only this kind needs; sc_tokenizer_free calls `release` also after it failed. Both may be NULL.
     socle_status (*load)(struct sc_tokenizer *tokenizer, const struct sc_gguf *gguf, socle_error *err);
     void (*release)(struct sc_tokenizer *tokenizer);

@@ -74,7 +74,8 @@ static socle_status build_index(struct sc_vocabulary *v, socle_error *err)
         if (slot == UINT64_MAX)
             return sc_fail(err, SOCLE_BAD_FILE,
                            "tokenizer.ggml.tokens: the texts up to token %u collide in a hash table; this does not "
-                           "happen by chance", id);
+                           "happen by chance",
+                           id);
         v->slots[slot] = id + 1;
         v->tags[slot] = (uint32_t)(hash >> 32);
         if (text.n_bytes <= SC_TOKEN_BYTES_MAX) v->max_bytes = SC_MAX(v->max_bytes, (uint32_t)text.n_bytes);

@@ -31,8 +31,7 @@ static socle_status load(struct sc_tokenizer *t, const struct sc_gguf *gguf, soc
         struct sc_text text = t->vocabulary.texts[id];
         t->phantom_space = text.n_bytes > 3 && memcmp(text.data, PHANTOM_SPACE, 3) == 0;
     }
-    if (t->unk < 0)
-        return sc_fail(err, SOCLE_BAD_FILE, "a WordPiece vocabulary needs tokenizer.ggml.unknown_token_id");
+    if (t->unk < 0) return sc_fail(err, SOCLE_BAD_FILE, "a WordPiece vocabulary needs tokenizer.ggml.unknown_token_id");
     return SOCLE_OK;
 }
 

@@ -1,5 +1,5 @@
-// Runs a fuzz target over files instead of a fuzzer's inventions: every file of the folders and files given. This is how
-// the corpora are regression tests where libFuzzer is absent.
+// Runs a fuzz target over files instead of a fuzzer's inventions: every file of the folders and files given. This is
+// how the corpora are regression tests where libFuzzer is absent.
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -3,8 +3,8 @@
 // every step. With one selector the bytes are a vocabulary as well, which may be refused but not believed.
 //
 //     clang -std=gnu11 -D_GNU_SOURCE -ffp-contract=off -g -O1 -fsanitize=fuzzer,address,undefined
-//         -Iinclude -Isrc -Itests tests/fuzz/fuzz_tokenizer.c src/text/*.c src/formats/gguf*.c src/tensor/*.c src/base/*.c
-//         -lpcre2-8 -lutf8proc -o fuzz_tokenizer
+//         -Iinclude -Isrc -Itests tests/fuzz/fuzz_tokenizer.c src/text/*.c src/formats/gguf*.c src/tensor/*.c
+//         src/base/*.c -lpcre2-8 -lutf8proc -o fuzz_tokenizer
 //     mkdir found && ./fuzz_tokenizer -max_len=4096 found tests/fuzz/corpus/tokenizer
 //
 // The first byte selects the vocabulary (see `choices`), the second the options; the rest is the text.
@@ -22,13 +22,14 @@ static const struct choice {
     int kind;
     const char *pre;
 } choices[] = {
-    { BPE, "gpt-2" },        { BPE, "llama3" },      { BPE, "qwen2" },      { BPE, "qwen35" },
-    { BPE, "deepseek-llm" }, { BPE, "deepseek-v3" }, { BPE, "gpt-4o" },     { BPE, "tekken" },
-    { BPE, "kimi-k2" },      { BPE, "falcon" },      { BPE, "default" },    { BPE, "deepseek-coder" },
-    { BPE, "bloom" },        { BPE, "bailingmoe" },  { BPE, "exaone-moe" }, { BPE, "starcoder" },
-    { SENTENCEPIECE, NULL }, { SENTENCEPIECE_WITHOUT_BYTES, NULL },
-    { WORDPIECE, NULL },     { WORDPIECE_PHANTOM, NULL },
-    { FROM_INPUT, "gpt2" },  { FROM_INPUT, "llama" }, { FROM_INPUT, "bert" },
+    { BPE, "gpt-2" },        { BPE, "llama3" },           { BPE, "qwen2" },
+    { BPE, "qwen35" },       { BPE, "deepseek-llm" },     { BPE, "deepseek-v3" },
+    { BPE, "gpt-4o" },       { BPE, "tekken" },           { BPE, "kimi-k2" },
+    { BPE, "falcon" },       { BPE, "default" },          { BPE, "deepseek-coder" },
+    { BPE, "bloom" },        { BPE, "bailingmoe" },       { BPE, "exaone-moe" },
+    { BPE, "starcoder" },    { SENTENCEPIECE, NULL },     { SENTENCEPIECE_WITHOUT_BYTES, NULL },
+    { WORDPIECE, NULL },     { WORDPIECE_PHANTOM, NULL }, { FROM_INPUT, "gpt2" },
+    { FROM_INPUT, "llama" }, { FROM_INPUT, "bert" },
 };
 
 enum { N_CHOICES = sizeof choices / sizeof choices[0] };
@@ -94,7 +95,8 @@ static void build(struct tiny *tiny, const struct choice *choice)
     }
 }
 
-// Each line: a byte that is its type, then the token; lines behind an empty one are merges; then an empty one, and text.
+// Each line: a byte that is its type, then the token; lines behind an empty one are merges; then an empty one, and
+// text.
 static void run_own_vocabulary(const char *model, uint8_t flags, struct sc_text rest)
 {
     static struct tiny tiny;

@@ -10,9 +10,12 @@
 int main(int argc, char **argv)
 {
     struct tiny models[] = {
-        { .family = "llama" }, { .family = "llama", .experts = true }, { .family = "qwen3", .norms = true },
+        { .family = "llama" },
+        { .family = "llama", .experts = true },
+        { .family = "qwen3", .norms = true },
         { .family = "deepseek2", .latent = true, .split = true, .experts = true },
-        { .family = "deepseek2", .latent = true }, { .family = "gemma2", .norms = true },
+        { .family = "deepseek2", .latent = true },
+        { .family = "gemma2", .norms = true },
         { .family = "phi3", .fused = true, .long_rope = true },
     };
     for (size_t i = 0; argc == 2 && i < SC_COUNT(models); i++) {

@@ -2,8 +2,8 @@
 //
 //     score(p) = (q . key(p)) * scale         elements in order within segments of 256, tree over segments
 //     e(p)     = exp(score(p) - max)
-//     total    = sum of e                      lanes p mod 16 in segments of 256 positions, tree; then + exp(sink - max)
-//     y[i]     = (sum over p of e(p) * value(p, i)) * (1 / total)
+//     total    = sum of e                      lanes p mod 16 in segments of 256 positions, tree; then + exp(sink -
+//     max) y[i]     = (sum over p of e(p) * value(p, i)) * (1 / total)
 //                                              positions in order within segments of 256 positions, tree over segments
 //
 // Segments of positions are those of the absolute position, so neither the chunk that a prompt came in nor a window's
@@ -116,8 +116,7 @@ static void weighted_values(const struct sc_attend *args, const float *weight, s
             if (n > end - p) n = end - p;
             load_values(args, p, n, rows);
             for (size_t j = 0; j < n; j++)
-                for (size_t i = 0; i < dim; i++)
-                    sum[i] = __builtin_fmaf(weight[p + j], rows[j * dim + i], sum[i]);
+                for (size_t i = 0; i < dim; i++) sum[i] = __builtin_fmaf(weight[p + j], rows[j * dim + i], sum[i]);
             p += n;
         }
         sc_row_tree_push(tree);

@@ -30,8 +30,7 @@ static void sum_four(float tile[SC_SEGMENT][SC_LANES], size_t n, const float *co
     float lane[COLUMNS_AT_ONCE][SC_LANES] = { { 0 } };
     for (size_t i = 0; i < n; i++)
         for (size_t c = 0; c < COLUMNS_AT_ONCE; c++)
-            for (size_t r = 0; r < SC_LANES; r++)
-                lane[c][r] = __builtin_fmaf(tile[i][r], x[c][i], lane[c][r]);
+            for (size_t r = 0; r < SC_LANES; r++) lane[c][r] = __builtin_fmaf(tile[i][r], x[c][i], lane[c][r]);
     for (size_t c = 0; c < COLUMNS_AT_ONCE; c++)
         for (size_t r = 0; r < SC_LANES; r++) out[c][r] = lane[c][r];
 }

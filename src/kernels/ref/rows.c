@@ -61,8 +61,7 @@ static float sum_of_squares(const float *x, size_t n)
         size_t size = n - start < SC_SEGMENT ? n - start : SC_SEGMENT, i = 0;
         float lane[SC_LANES] = { 0 };
         for (; i + SC_LANES <= size; i += SC_LANES)
-            for (size_t l = 0; l < SC_LANES; l++)
-                lane[l] = __builtin_fmaf(x[start + i + l], x[start + i + l], lane[l]);
+            for (size_t l = 0; l < SC_LANES; l++) lane[l] = __builtin_fmaf(x[start + i + l], x[start + i + l], lane[l]);
         for (size_t l = 0; i + l < size; l++) lane[l] = __builtin_fmaf(x[start + i + l], x[start + i + l], lane[l]);
         sc_tree_push(&tree, sc_fold_lanes(lane));
     }

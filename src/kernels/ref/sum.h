@@ -39,7 +39,10 @@ struct sc_row_tree {
 };
 
 // Where the next segment's row is to be accumulated; then sc_row_tree_push takes it in.
-static inline float *sc_row_tree_next(const struct sc_row_tree *tree) { return tree->nodes + tree->depth * tree->width; }
+static inline float *sc_row_tree_next(const struct sc_row_tree *tree)
+{
+    return tree->nodes + tree->depth * tree->width;
+}
 
 static inline void sc_row_tree_merge(struct sc_row_tree *tree)
 {
