@@ -2,12 +2,14 @@
 BUILD ?= build
 PREFIX ?= /usr/local
 MESON_OPTIONS ?=
+# Silent unless something goes wrong.
+NINJA = ninja -C $(BUILD) >$(BUILD)/ninja.log || { cat $(BUILD)/ninja.log; exit 1; }
 
 .DEFAULT_GOAL := all
 .PHONY: all demo test install uninstall bench fuzz format clean help deps
 
 all: $(BUILD)/build.ninja ## build the program (build/socle) and the library
-	@ninja -C $(BUILD) --quiet
+	@$(NINJA)
 	@echo "built $(BUILD)/socle"
 
 deps:
@@ -26,7 +28,7 @@ test: ## every test, in release and sanitizer builds; ends with one line of coun
 
 install: $(BUILD)/build.ninja ## program, library, headers, man pages, completions, model (PREFIX=/usr/local, DESTDIR=)
 	@meson configure $(BUILD) -Dprefix=$(PREFIX)
-	@ninja -C $(BUILD) --quiet
+	@$(NINJA)
 	@meson install -C $(BUILD) --no-rebuild --quiet
 	@echo "installed under $(DESTDIR)$(PREFIX)"
 
