@@ -30,7 +30,8 @@ install: $(BUILD)/build.ninja ## program, library, headers, man pages, completio
 	@meson configure $(BUILD) -Dprefix=$(PREFIX)
 	@$(NINJA)
 	@meson install -C $(BUILD) --no-rebuild --quiet
-	@echo "installed under $(DESTDIR)$(PREFIX)"
+	@echo "installed under $(DESTDIR)$(PREFIX); the library is in" \
+	    $$(dirname $$(find $(DESTDIR)$(PREFIX)/lib* -name libsocle.so | head -1))
 
 uninstall: ## take away what `make install` put in place
 	@ninja -C $(BUILD) uninstall

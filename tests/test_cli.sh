@@ -340,6 +340,23 @@ else
     skip "colours on a terminal" "script(1) cannot make one here"
 fi
 
+# ---- run: what is refused says so, and nothing else
+
+expect 3 'longer than the [0-9]+ bytes' "a prompt without an end is refused" run -f /dev/zero
+expect 2 'top_p: expected 0 to 1' "a parameter out of range" run -p Once --top-p 5
+check "a refused prompt is not shown" test ! -s "$tmp/out"
+echo '[99999]' >"$tmp/ids"
+input=$tmp/ids
+expect 2 'the vocabulary has' "an id outside the vocabulary has no text" tokenize --decode
+input=/dev/null
+expect 2 "did you mean '--temperature'" "the shortest option that begins so is suggested" run --temp 1
+expect 0 '' "a text that fills the context is a success" run -p Once -c 20 -q
+check "and its end is announced" grep -q 'the context of 20 tokens is full' "$tmp/err"
+head -c 20000 /dev/zero | tr '\0' 'a' >"$tmp/long"
+expect 7 'the prompt has [0-9]+ tokens, but the context has room for 512' "a prompt longer than the context" run -f "$tmp/long"
+check "and nothing of it is shown" test ! -s "$tmp/out"
+expect 2 'empty' "an empty prompt" run -f /dev/null -m "$model"
+
 # ---- a file that shrinks while it is mapped
 
 cp "$model" "$tmp/shrinking.gguf"

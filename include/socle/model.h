@@ -58,6 +58,7 @@ enum {
 socle_status socle_tokenize(const socle_model *model, const char *text, size_t n_bytes, unsigned flags, int32_t **ids,
                             size_t *n_ids, socle_error *err);
 // Token ids to text (with `show_special`, control tokens, too): *text is NUL-terminated, freed by socle_free.
+// Errors: SOCLE_BAD_ARGUMENT for an id outside the vocabulary, SOCLE_UNSUPPORTED, SOCLE_NO_MEMORY.
 socle_status socle_detokenize(const socle_model *model, const int32_t *ids, size_t n_ids, bool show_special,
                               char **text, size_t *n_bytes, socle_error *err);
 // Whether the model ends an answer with this token.

@@ -33,6 +33,11 @@ SC_EXPORT socle_status socle_detokenize(const socle_model *m, const int32_t *ids
                                         char **text, size_t *n_bytes, socle_error *err)
 {
     SC_TRY(need_text(m, err));
+    uint32_t n_vocab = sc_tokenizer_n_tokens(m->tokenizer); // a model may have spare rows beyond its tokens
+    if (m->model && m->model->hparams.n_vocab > n_vocab) n_vocab = m->model->hparams.n_vocab;
+    for (size_t i = 0; i < n_ids; i++)
+        if (ids[i] < 0 || (uint32_t)ids[i] >= n_vocab)
+            return sc_fail(err, SOCLE_BAD_ARGUMENT, "token %d: the vocabulary has %u", ids[i], n_vocab);
     struct sc_detokenizer detokenizer;
     struct sc_buffer out = { 0 };
     sc_detokenizer_init(&detokenizer, m->tokenizer, show_special);
@@ -67,8 +72,9 @@ static socle_status render(const struct sc_template *template, const json_t *inp
                            size_t *n_text, socle_error *err)
 {
     struct sc_buffer out = { 0 };
-    struct sc_template_options options = { .limits = sc_template_default_limits,
-                                           .now = now ? now : getenv("SOCLE_NOW") };
+    if (!now) now = getenv("SOCLE_NOW");
+    if (now && !*now) now = NULL; // set but empty: as if unset
+    struct sc_template_options options = { .limits = sc_template_default_limits, .now = now };
     socle_status status = sc_template_render(template, inputs, &options, &out, err);
     if (status != SOCLE_OK) {
         sc_buffer_free(&out);

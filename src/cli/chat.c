@@ -5,6 +5,7 @@
 
 #include "base/buffer.h"
 #include "base/file.h"
+#include "cli/output.h"
 #include "cli/reasoning.h"
 
 // An answer on its way to the terminal.
@@ -47,7 +48,10 @@ static void on_progress(void *context, size_t done, size_t total)
 {
     struct stream *s = context;
     cli_progress_update(&s->progress, (double)done, (double)total, "reading the prompt");
-    if (done == total) cli_progress_end(&s->progress);
+    if (done != total) return;
+    cli_progress_end(&s->progress);
+    if (s->chat->echo) fputs(s->chat->echo, stdout);
+    s->chat->echo = NULL;
 }
 
 // The text that the model is to go on from; freed by socle_free.
@@ -115,14 +119,12 @@ static socle_status generate(struct cli_chat *chat, struct stream *s, const int3
 // Says what the person should know about how the answer ended. Returns the exit code.
 static int tell_finish(const struct cli_chat *chat, bool write_failed)
 {
-    if (write_failed) {
-        cli_error("standard output: cannot write");
-        return SOCLE_IO;
-    }
+    if (write_failed) return cli_check_stdout();
     if (chat->last.finish == SOCLE_FINISH_CONTEXT) {
-        cli_error("the context of %u tokens is full: the answer stops here (use a larger one with -c, or start anew)",
-                  socle_session_n_context(chat->session));
-        return SOCLE_CONTEXT_FULL;
+        uint32_t n_context = socle_session_n_context(chat->session);
+        cli_error("the context of %u tokens is full: the %s stops here%s", n_context, chat->raw ? "text" : "answer",
+                  n_context < chat->info.n_context ? " (-c N makes room for more)" : "");
+        return chat->raw ? SOCLE_OK : SOCLE_CONTEXT_FULL; // a text that goes on has no other end
     }
     if (chat->last.finish == SOCLE_FINISH_CANCELLED) {
         cli_interrupted();
@@ -150,7 +152,7 @@ static int stream_answer(struct cli_chat *chat, char **answer)
         cli_progress_end(&s.progress);
         cli_reasoning_end(&s.reasoning, show, &s);
         set_thinking(&s, false);
-        fputc('\n', stdout);
+        if (status == SOCLE_OK) fputc('\n', stdout);
         fflush(stdout);
     }
     socle_free(prompt);
@@ -307,6 +309,7 @@ void cli_chat_statistics(const struct cli_chat *chat)
 {
     const socle_generation *g = &chat->last;
     char memory[16];
+    if (g->n_evaluated == 0 && g->n_generated == 0) return;
     fprintf(stderr,
             "%s[%zu tokens, %.1f tok/s; prompt %zu tokens, %.1f tok/s; context %u of %u; memory %s; "
             "%u thread%s, %s; seed %llu]%s\n",

@@ -19,6 +19,7 @@ struct cli_chat {
     bool quiet;        // no closing statistics
     json_t *messages;  // [{"role": …, "content": …}, …]
     json_t *variables; // more inputs for the template ({"enable_thinking": false}), or NULL
+    const char *echo;  // shown once, when an answer begins; NULL: nothing
     char *text;        // raw: everything so far, prompts and answers
     // Of the last answer
     socle_generation last;

@@ -14,11 +14,14 @@
 #define SC_INSTALLED_MODEL ""
 #endif
 
+// Enough for any prompt or corpus, and an end to what has none, such as /dev/zero.
+enum { TEXT_BYTES_MAX = 256 << 20 };
+
 char *cli_read_text(const char *path, size_t *n_bytes, int *exit_code)
 {
     char *text;
     socle_error err;
-    if (sc_read_file(path, SIZE_MAX - 1, &text, n_bytes, &err) == SOCLE_OK) return text;
+    if (sc_read_file(path, TEXT_BYTES_MAX, &text, n_bytes, &err) == SOCLE_OK) return text;
     *exit_code = cli_fail(&err);
     return NULL;
 }

@@ -41,7 +41,8 @@ const char *cli_suggest(const char *word, const char *const *candidates, size_t 
     for (size_t i = 0; i < n; i++) {
         bool begins = strlen(word) >= 2 && strncmp(word, candidates[i], strlen(word)) == 0;
         size_t d = begins ? 0 : distance(word, candidates[i]);
-        if (d >= best_distance) continue;
+        bool shorter = best && d == 0 && best_distance == 0 && strlen(candidates[i]) < strlen(best);
+        if (d >= best_distance && !shorter) continue;
         best_distance = d;
         best = candidates[i];
     }
@@ -146,7 +147,10 @@ static int fail_unknown(const struct cli_command *command, const struct cli_opti
 
 static const char *expected(enum cli_kind kind)
 {
-    return kind == CLI_F32 ? "a number" : kind == CLI_TEXTS ? "fewer of these" : "a whole number";
+    return kind == CLI_F32     ? "a number"
+           : kind == CLI_TEXTS ? "fewer of these"
+           : kind == CLI_U32   ? "a whole number up to 4294967295"
+                               : "a whole number";
 }
 
 int cli_parse(const struct cli_command *command, const struct cli_option *options, int argc, char **argv,

@@ -32,7 +32,8 @@ static int read_biases(struct run_options *o)
             return cli_misuse("--logit-bias: expected ID=VALUE, found '%s'", o->bias.items[i]);
         const char *value = end + 1;
         float bias = strtof(value, &end);
-        if (end == value || *end) return cli_misuse("--logit-bias: expected ID=VALUE, found '%s'", o->bias.items[i]);
+        if (end == value || *end || bias != bias)
+            return cli_misuse("--logit-bias: expected ID=VALUE, found '%s'", o->bias.items[i]);
         o->biases[i] = (socle_logit_bias){ (int32_t)id, bias };
     }
     o->sampling.bias = o->biases;
@@ -152,7 +153,7 @@ static char *find_prompt(const struct run_options *o, int *code)
 
 static int answer_once(struct cli_chat *chat, const char *prompt)
 {
-    if (chat->raw) fputs(prompt, stdout); // the answer goes on from it
+    if (chat->raw) chat->echo = prompt; // the answer goes on from it
     int code = cli_chat_answer(chat, prompt);
     bool answered = code == SOCLE_OK || code >= 128 || code == SOCLE_CONTEXT_FULL;
     if (!chat->quiet && answered) cli_chat_statistics(chat);

@@ -153,7 +153,9 @@ void cli_signals_install(void)
     if (!kept_alive) sigaction(SIGHUP, &action, NULL);
     action.sa_handler = on_bus_error;
     sigaction(SIGBUS, &action, NULL);
+    // Writing to a closed pipe, or past a file-size limit, then fails like any other write.
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
 }
 
 void cli_signals_session(socle_session *session)

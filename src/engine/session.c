@@ -33,6 +33,8 @@ static socle_status settle(const struct sc_model *model, const struct sc_session
     if (out->n_context > h->n_context)
         return sc_fail(err, SOCLE_BAD_ARGUMENT, "a context of %u positions: the model was made for %u", out->n_context,
                        h->n_context);
+    if (out->n_threads > SC_THREADS_MAX)
+        return sc_fail(err, SOCLE_BAD_ARGUMENT, "expected 1 to %d threads, found %u", SC_THREADS_MAX, out->n_threads);
     if (out->n_batch > BATCH_MAX)
         return sc_fail(err, SOCLE_BAD_ARGUMENT, "a batch of %u rows: expected at most %d", out->n_batch, BATCH_MAX);
     out->n_batch = SC_MIN(out->n_batch, out->n_context);
@@ -200,7 +202,8 @@ static socle_status evaluate_chunk(struct sc_session *s, const struct sc_evaluat
         if (!all_finite(logits, s->model->program.n_vocab))
             return sc_fail(err, SOCLE_NOT_FINITE, "%s: a logit at position %u is not finite%s",
                            sc_gguf_path(s->model->gguf), s->positions[s->selected[i]],
-                           s->cache[0].head0.f32 ? "" : " (try an F32 cache)");
+                           s->cache[0].head0.f32 ? ""
+                                                 : " (damaged weights, or keys too large for an F16 cache: try F32)");
         if (e->sink && !e->sink(e->context, token, logits))
             return sc_fail(err, SOCLE_CANCELLED, "stopped after %zu of %zu tokens", token + 1, e->n_tokens);
     }
