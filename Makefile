@@ -6,7 +6,7 @@ MESON_OPTIONS ?=
 NINJA = ninja -C $(BUILD) >$(BUILD)/ninja.log || { cat $(BUILD)/ninja.log; exit 1; }
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test install uninstall bench fuzz format clean help deps
+.PHONY: all debug sanitize demo test install uninstall bench fuzz format clean help deps
 
 all: $(BUILD)/build.ninja ## build the program (build/socle) and the library
 	@$(NINJA)
@@ -18,6 +18,15 @@ deps:
 $(BUILD)/build.ninja: | deps
 	@meson setup $(BUILD) --prefix $(PREFIX) -Dwerror=false $(MESON_OPTIONS) >/dev/null || \
 	    { cat $(BUILD)/meson-logs/meson-log.txt; exit 1; }
+
+debug: deps ## the program with assertions and symbols, unoptimized (build-debug/socle)
+	@[ -e build-debug/build.ninja ] || meson setup build-debug -Dbuildtype=debug >/dev/null
+	@ninja -C build-debug
+
+sanitize: deps ## the program under address and undefined-behaviour sanitizers (build-sanitize/socle)
+	@[ -e build-sanitize/build.ninja ] || meson setup build-sanitize -Dbuildtype=debugoptimized \
+	    -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
+	@ninja -C build-sanitize
 
 demo: all ## a story by the bundled model
 	@$(BUILD)/socle run -m share/tales.gguf -p "Once upon a time" -n 150 --temperature 0.6 --seed 2

@@ -93,7 +93,8 @@ static void check_ways(const struct sc_model *model, const int32_t *tokens, size
 {
     const struct way ways[] = {
         { 1, 256, 256, f32, NULL },   // one pass
-        { 1, 1, 256, f32, NULL },     // token by token
+        { 1, 256, 1, f32, NULL },     // token by token
+        { 1, 1, 256, f32, NULL },     // chunks of one
         { 2, 7, 256, f32, NULL },     // chunks
         { 3, 32, 256, f32, NULL },    // chunks
         { 8, 256, 5, f32, NULL },     // calls that do not meet the chunks
