@@ -362,7 +362,7 @@ expect 2 'empty' "an empty prompt" run -f /dev/null -m "$model"
 cp "$model" "$tmp/shrinking.gguf"
 "$socle" bench -m "$tmp/shrinking.gguf" -p 400 -n 100 -r 100 >"$tmp/out" 2>"$tmp/err" &
 bench=$!
-sleep 2
+sleep 4
 truncate -s 8192 "$tmp/shrinking.gguf"
 wait $bench
 check "a model that shrinks while it is used ends with exit code 3" test $? -eq 3
