@@ -307,9 +307,7 @@ static int run(const struct cli_command *command, int argc, char **argv)
         { "no-limits", 0, CLI_FLAG, &o.no_limits, NULL, "do not measure the machine first" },
         { "batch", 'b', CLI_U32, &o.session.n_batch, "N", "prompt tokens computed together (default: 256)" },
         { "cache", 0, CLI_TEXT, &o.cache, "TYPE", "keys and values as f16 (default) or f32" },
-        { "threads", 't', CLI_U32, &o.session.n_threads, "N", "threads (default: one for each processor)" },
-        { "cpu", 0, CLI_TEXT, &o.session.cpu, "NAME", "instruction-set level ('socle doctor' lists them)" },
-        { "overcommit", 0, CLI_FLAG, &o.session.allow_overcommit, NULL, "try even if memory seems too small" },
+        CLI_MACHINE_OPTIONS(o.session),
         { NULL, 0, CLI_FLAG, NULL, NULL, NULL },
     };
     int code = cli_parse(command, options, argc, argv, NULL, 0, NULL);

@@ -47,6 +47,14 @@ struct cli_option {
     const char *help;     // NULL: a heading, its text in `name`
 };
 
+// The rows that every command which computes has; `session` is a socle_session_options.
+// clang-format off
+#define CLI_MACHINE_OPTIONS(session)                                                                                    \
+    { "threads", 't', CLI_U32, &(session).n_threads, "N", "threads (default: one for each processor)" },                \
+    { "cpu", 0, CLI_TEXT, &(session).cpu, "NAME", "instruction-set level ('socle doctor' lists them)" },                \
+    { "overcommit", 0, CLI_FLAG, &(session).allow_overcommit, NULL, "try even if memory seems too small" }
+// clang-format on
+
 // Reads options; what is not one goes to `operands` (at most max_operands). Handles --help.
 // Returns -1 to go on, else the exit code: 0 after --help, 2 after a mistake (the message suggests the right name).
 int cli_parse(const struct cli_command *command, const struct cli_option *options, int argc, char **argv,

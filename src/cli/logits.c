@@ -117,9 +117,7 @@ static int run(const struct cli_command *command, int argc, char **argv)
           "references of other programs usually are made)" },
         { "chunk", 'b', CLI_U32, &o.session.n_batch, "N", "tokens computed together (default: 256); changes no bit" },
         { "context", 'c', CLI_U32, &o.session.n_context, "N", "positions (default: as many as tokens)" },
-        { "threads", 't', CLI_U32, &o.session.n_threads, "N", "threads (default: one for each processor)" },
-        { "cpu", 0, CLI_TEXT, &o.session.cpu, "NAME", "instruction-set level ('socle doctor' lists them)" },
-        { "overcommit", 0, CLI_FLAG, &o.session.allow_overcommit, NULL, "try even if memory seems too small" },
+        CLI_MACHINE_OPTIONS(o.session),
         { NULL, 0, CLI_FLAG, NULL, NULL, NULL },
     };
     int code = cli_parse(command, options, argc, argv, NULL, 0, NULL);

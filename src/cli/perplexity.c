@@ -222,9 +222,7 @@ static int run(const struct cli_command *command, int argc, char **argv)
         { "chunks", 0, CLI_U32, &o.n_windows_max, "N", "at most N windows (default: the whole text)" },
         { "json", 0, CLI_FLAG, &o.json, NULL, "the result as JSON" },
         { "cache", 0, CLI_TEXT, &o.cache, "TYPE", "keys and values as f16 (default) or f32" },
-        { "threads", 't', CLI_U32, &o.session.n_threads, "N", "threads (default: one for each processor)" },
-        { "cpu", 0, CLI_TEXT, &o.session.cpu, "NAME", "instruction-set level ('socle doctor' lists them)" },
-        { "overcommit", 0, CLI_FLAG, &o.session.allow_overcommit, NULL, "try even if memory seems too small" },
+        CLI_MACHINE_OPTIONS(o.session),
         { NULL, 0, CLI_FLAG, NULL, NULL, NULL },
     };
     int code = cli_parse(command, options, argc, argv, NULL, 0, NULL);
