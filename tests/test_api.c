@@ -243,41 +243,43 @@ static void a_callback_and_a_cancellation_stop_the_answer_and_leave_the_session_
     g = generation_of(10, 1);
     generate(session, opening, &g, &after);
     assert_int_equal(g.finish, SOCLE_FINISH_LENGTH);
+    // One that comes with the last token is too late to stop anything: the next answer is not its business.
+    struct text late = { .cancel = session };
+    socle_session_rewind(session, 0);
+    g = generation_of(1, 1);
+    generate(session, opening, &g, &late);
+    assert_int_equal(g.finish, SOCLE_FINISH_LENGTH);
+    struct text next = { 0 };
+    socle_session_rewind(session, 0);
+    g = generation_of(10, 1);
+    generate(session, opening, &g, &next);
+    assert_int_equal(g.finish, SOCLE_FINISH_LENGTH);
+    assert_string_equal(next.bytes, after.bytes);
     socle_session_free(session);
 }
 
-static void generation_can_go_on_without_a_new_prompt(void **state)
+static void an_empty_prompt_goes_on_from_the_sessions_last_logits(void **state)
 {
     (void)state;
-    struct text whole = { 0 }, parts = { 0 };
+    struct text at_once = { 0 }, apart = { 0 };
+    struct prompt prompt = tokens_of(opening);
+    socle_error err = { 0 };
     socle_session *session = session_of((socle_session_options){ 0 });
     socle_generation g = generation_of(20, 5);
-    generate(session, opening, &g, &whole);
+    generate(session, opening, &g, &at_once);
     socle_session_rewind(session, 0);
-    g = generation_of(12, 5);
-    generate(session, opening, &g, &parts);
-    // The last token is not in the session yet: hand it over as the prompt of the rest.
-    struct prompt all = tokens_of(opening);
-    char *joined = malloc(sizeof opening + parts.n);
-    sprintf(joined, "%s%s", opening, parts.bytes);
-    struct prompt so_far = tokens_of(joined);
-    if (so_far.n == all.n + 12) { // the text may tokenize otherwise; then there is nothing to compare
-        socle_session_reuse(session, so_far.ids, so_far.n);
-        uint32_t n = socle_session_n_past(session);
-        g = generation_of(8, 5);
-        g.prompt = so_far.ids + n;
-        g.n_prompt = so_far.n - n;
-        g.on_text = collect;
-        g.context = &parts;
-        g.ignore_end = true;
-        socle_error err = { 0 };
-        assert_int_equal(socle_generate(session, &g, &err), SOCLE_OK);
-        assert_string_equal(parts.bytes, whole.bytes);
-    }
-    free(joined);
-    socle_free(all.ids);
-    socle_free(so_far.ids);
+    assert_int_equal(socle_evaluate(session, prompt.ids, prompt.n, prompt.n - 1, NULL, NULL, &err), SOCLE_OK);
+    g = generation_of(20, 5);
+    g.on_text = collect;
+    g.context = &apart;
+    g.ignore_end = true;
+    assert_int_equal(socle_generate(session, &g, &err), SOCLE_OK);
+    assert_string_equal(apart.bytes, at_once.bytes);
+    // Once the session has been rewound, there are no logits to go on from.
+    socle_session_rewind(session, 3);
+    assert_int_equal(socle_generate(session, &g, &err), SOCLE_BAD_ARGUMENT);
     socle_session_free(session);
+    socle_free(prompt.ids);
 }
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -367,7 +369,7 @@ int main(void)
         cmocka_unit_test(a_full_context_is_announced_and_a_longer_prompt_refused_with_both_counts),
         cmocka_unit_test(empty_prompts_and_tokens_outside_the_vocabulary_are_refused),
         cmocka_unit_test(a_callback_and_a_cancellation_stop_the_answer_and_leave_the_session_usable),
-        cmocka_unit_test(generation_can_go_on_without_a_new_prompt),
+        cmocka_unit_test(an_empty_prompt_goes_on_from_the_sessions_last_logits),
         cmocka_unit_test(a_session_that_does_not_fit_is_refused_with_the_numbers),
         cmocka_unit_test(a_context_beyond_the_models_own_is_refused),
         cmocka_unit_test(text_survives_tokenizing_and_back),

@@ -117,6 +117,20 @@ static void layers_that_predict_further_tokens_are_left_out(void **state)
            (const char *const[]){ "glm4.nextn_predict_layers", NULL });
 }
 
+static void gemma_2_has_its_window_even_where_the_file_is_silent(void **state)
+{
+    (void)state;
+    struct sc_model *model;
+    char *bytes;
+    socle_error err = { 0 };
+    assert_int_equal(load((struct tiny){ .family = "gemma2" }, &model, &bytes, &err), SOCLE_OK);
+    assert_int_equal(model->hparams.window, 4096);
+    assert_true(model->hparams.layer_has_window[0]);
+    assert_false(model->hparams.layer_has_window[1]);
+    sc_model_free(model);
+    free(bytes);
+}
+
 static void unsplit_kv_b_gives_the_bits_of_the_split_weights(void **state)
 {
     (void)state;
@@ -186,6 +200,7 @@ int main(void)
         cmocka_unit_test(a_tensor_of_the_wrong_shape_is_named_with_what_was_expected),
         cmocka_unit_test(a_matrix_for_each_of_two_heads_is_refused_where_one_matrix_is_expected),
         cmocka_unit_test(layers_that_predict_further_tokens_are_left_out),
+        cmocka_unit_test(gemma_2_has_its_window_even_where_the_file_is_silent),
         cmocka_unit_test(unsplit_kv_b_gives_the_bits_of_the_split_weights),
         cmocka_unit_test(long_rope_factors_serve_sessions_beyond_the_original_context),
         cmocka_unit_test(not_a_number_is_an_error_not_a_value),
