@@ -89,7 +89,7 @@ static double nmse(const float *x, const float *reference, size_t n)
     return error / power;
 }
 
-static void check_ways(const struct sc_model *model, const int32_t *tokens, size_t n, const float *expected, bool f32)
+static void check_ways(struct sc_model *model, const int32_t *tokens, size_t n, const float *expected, bool f32)
 {
     const struct way ways[] = {
         { 1, 256, 256, f32, NULL },   // one pass
