@@ -13,6 +13,8 @@
 // start moves them: positions outside first..last are skipped, never padded.
 #include "kernels/ref/ref.h"
 
+#include <string.h>
+
 #include "kernels/ref/elementary.h"
 #include "kernels/ref/sum.h"
 #include "tensor/half.h"
@@ -45,7 +47,8 @@ static void store_q8(void *values, void *scales, size_t step, size_t dim, const 
     for (size_t start = 0; start < dim; start += SC_CACHE_BLOCK) {
         size_t n = dim - start < SC_CACHE_BLOCK ? dim - start : SC_CACHE_BLOCK;
         int8_t q[SC_CACHE_BLOCK];
-        ((uint16_t *)scales)[start / SC_CACHE_BLOCK * step] = quantize_block(x + start, n, q);
+        uint16_t d = quantize_block(x + start, n, q);
+        memcpy((char *)scales + start / SC_CACHE_BLOCK * step * sizeof d, &d, sizeof d); // any address
         for (size_t i = 0; i < n; i++) ((int8_t *)values)[(start + i) * step] = q[i];
     }
 }
@@ -77,9 +80,9 @@ static float load(enum sc_cache_format format, const char *row, size_t lane, siz
 {
     if (format == SC_CACHE_F32) return ((const float *)(const void *)row)[i * step + lane];
     if (format == SC_CACHE_F16) return sc_half_to_f32(((const uint16_t *)(const void *)row)[i * step + lane]);
-    const uint16_t *scales = (const uint16_t *)(const void *)(row + dim * step);
-    float q = (float)((const int8_t *)row)[i * step + lane];
-    return q * sc_half_to_f32(scales[i / SC_CACHE_BLOCK * step + lane]);
+    uint16_t d;
+    memcpy(&d, row + dim * step + (i / SC_CACHE_BLOCK * step + lane) * sizeof d, sizeof d);
+    return (float)((const int8_t *)row)[i * step + lane] * sc_half_to_f32(d);
 }
 
 // The 16 keys of one group, elements `start..start + n`: out[i][lane].
