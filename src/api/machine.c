@@ -6,9 +6,9 @@
 
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "api/api.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/pool.h"
@@ -45,13 +45,6 @@ SC_EXPORT uint32_t socle_processor_count(void) { return (uint32_t)sc_processor_c
 SC_EXPORT uint64_t socle_memory_total(void) { return sc_memory_total(); }
 SC_EXPORT uint64_t socle_memory_available(void) { return sc_memory_available(); }
 SC_EXPORT uint64_t socle_memory_peak(void) { return sc_memory_peak(); }
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
 
 // ---- reading
 
@@ -90,9 +83,9 @@ static double time_reading(struct sc_pool *pool, struct reading *reading, size_t
     double best = 0.0;
     sc_pool_run(pool, n_parts, fill_part, reading);
     for (int run = 0; run < READ_RUNS; run++) {
-        double started = now();
+        double started = sc_now();
         sc_pool_run(pool, n_parts, read_part, reading);
-        best = SC_MAX(best, (double)n_parts * PART_BYTES / (now() - started));
+        best = SC_MAX(best, (double)n_parts * PART_BYTES / (sc_now() - started));
     }
     return best;
 }
@@ -136,9 +129,9 @@ static double measure_macs(struct sc_pool *pool, const struct sc_kernels *kernel
     struct multiplying m = { kernels, 1, f32 };
     double best = 0.0;
     for (int run = 0; run < PEAK_RUNS;) {
-        double started = now();
+        double started = sc_now();
         sc_pool_run(pool, n_tasks, multiply, &m);
-        double seconds = now() - started;
+        double seconds = sc_now() - started;
         if (seconds < 0.03) { // too short to trust: twice the work
             m.n_repetitions *= 2;
             continue;

@@ -1,5 +1,6 @@
 #include "program/execute.h"
 
+#include "base/clock.h"
 #include "base/size.h"
 
 enum { ELEMENTS_PER_TASK = 16384, ALIGNMENT = 64 };
@@ -20,7 +21,9 @@ bool sc_run_program(const struct sc_run *run, bool (*stop)(void *context), void 
     for (uint32_t i = 0; i < run->program->n_ops; i++) {
         if (stop && stop(context)) return false;
         struct job job = { run, &run->program->ops[i] };
+        double started = run->profile ? sc_now() : 0.0;
         sc_pool_run(run->pool, job.op->type->tasks(run, job.op), run_task, &job);
+        if (run->profile) run->profile->note(run->profile->context, run, job.op, sc_now() - started);
     }
     return true;
 }
