@@ -44,6 +44,9 @@ uint32_t sc_session_n_batch(const struct sc_session *session);
 uint32_t sc_session_n_threads(const struct sc_session *session);
 const struct sc_kernels *sc_session_kernels(const struct sc_session *session);
 
+// From now on `profile` is told of every op (NULL: no longer); it must outlive the session or be replaced.
+void sc_session_set_profile(struct sc_session *session, const struct sc_profile *profile);
+
 // Forgets the positions from n_past on.
 void sc_session_rewind(struct sc_session *session, uint32_t n_past);
 
