@@ -151,12 +151,8 @@ static int read_work(struct bench *b, const char *path)
         cli_error("the model's description cannot be read: %s", problem.text);
         return SOCLE_FAILED;
     }
-<<<<<<< HEAD
     static const char *const cache_names[] = { "cache_f16", "cache_f32", "cache_q8_0" };
-    b->work = (struct work){
-=======
     b->work = (struct bench_work){
->>>>>>> bench
         number_of(d, "program", "per_token", "weight_bytes"),
         number_of(d, "program", "per_token", "int8_macs"),
         number_of(d, "program", "per_token", "f32_macs"),
