@@ -17,7 +17,7 @@ struct sc_session_options {
     const char *cpu;       // an instruction-set level, or NULL
 };
 
-enum { SC_CONTEXT_DEFAULT = 8192, SC_BATCH_DEFAULT = 256 };
+enum { SC_CONTEXT_DEFAULT = 8192, SC_BATCH_DEFAULT = 512 };
 
 // What a session takes, in bytes.
 struct sc_memory_need {
