@@ -89,27 +89,6 @@ static double nmse(const float *x, const float *reference, size_t n)
     return error / power;
 }
 
-static void check_ways(struct sc_model *model, const int32_t *tokens, size_t n, const float *expected, bool f32)
-{
-    const struct way ways[] = {
-        { 1, 256, 256, f32, NULL },   // one pass
-        { 1, 256, 1, f32, NULL },     // token by token
-        { 1, 1, 256, f32, NULL },     // chunks of one
-        { 2, 7, 256, f32, NULL },     // chunks
-        { 3, 32, 256, f32, NULL },    // chunks
-        { 8, 256, 5, f32, NULL },     // calls that do not meet the chunks
-        { 2, 256, 256, f32, "base" }, // the plainest instruction set
-    };
-    for (size_t w = 0; w < SC_COUNT(ways); w++) {
-        float *logits = compute(model, tokens, n, ways[w]);
-        if (memcmp(logits, expected, n * model->hparams.n_vocab * sizeof *logits) != 0)
-            fail_msg("%u threads, chunks of %u, calls of %u, cpu %s: the bits differ", ways[w].n_threads,
-                     ways[w].n_batch, ways[w].n_call, ways[w].cpu ? ways[w].cpu : "best");
-        free(logits);
-    }
-    check_together(model, tokens, n, expected, f32);
-}
-
 // In common batches with other sequences, of other lengths, before and after it; in the second round behind what the
 // first left in the caches.
 static void check_together(struct sc_model *model, const int32_t *tokens, size_t n, const float *expected, bool f32)
@@ -143,6 +122,27 @@ static void check_together(struct sc_model *model, const int32_t *tokens, size_t
     for (size_t i = 0; i < N; i++) sc_session_free(sessions[i]);
     free(r.logits);
     free(others.logits);
+}
+
+static void check_ways(struct sc_model *model, const int32_t *tokens, size_t n, const float *expected, bool f32)
+{
+    const struct way ways[] = {
+        { 1, 256, 256, f32, NULL },   // one pass
+        { 1, 256, 1, f32, NULL },     // token by token
+        { 1, 1, 256, f32, NULL },     // chunks of one
+        { 2, 7, 256, f32, NULL },     // chunks
+        { 3, 32, 256, f32, NULL },    // chunks
+        { 8, 256, 5, f32, NULL },     // calls that do not meet the chunks
+        { 2, 256, 256, f32, "base" }, // the plainest instruction set
+    };
+    for (size_t w = 0; w < SC_COUNT(ways); w++) {
+        float *logits = compute(model, tokens, n, ways[w]);
+        if (memcmp(logits, expected, n * model->hparams.n_vocab * sizeof *logits) != 0)
+            fail_msg("%u threads, chunks of %u, calls of %u, cpu %s: the bits differ", ways[w].n_threads,
+                     ways[w].n_batch, ways[w].n_call, ways[w].cpu ? ways[w].cpu : "best");
+        free(logits);
+    }
+    check_together(model, tokens, n, expected, f32);
 }
 
 static void check_family(const char *folder, const char *name)
