@@ -20,7 +20,7 @@ typedef enum socle_cache { SOCLE_CACHE_F16, SOCLE_CACHE_F32, SOCLE_CACHE_Q8_0 } 
 // Zero-initialized options are the defaults.
 typedef struct socle_session_options {
     uint32_t n_context;    // positions; 0: the model's, at most 8192
-    uint32_t n_batch;      // prompt tokens computed together; 0: 256
+    uint32_t n_batch;      // prompt tokens computed together; 0: 512
     uint32_t n_logits;     // of these, at most how many keep logits at once; 0: 1
     uint32_t n_threads;    // 0: every processor this process may use
     socle_cache cache;     // how keys and values are kept; default F16

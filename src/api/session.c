@@ -70,6 +70,7 @@ SC_EXPORT void socle_session_free(socle_session *s)
 {
     if (!s) return;
     sc_session_free(s->engine);
+    sc_api_profile_free(s->profile);
     free(s->tokens);
     free(s->logits);
     free(s->sampler.candidates);

@@ -18,6 +18,7 @@ struct sc_session {
     char *cache_memory, *memory, *scratch;
     uint64_t cache_bytes, scratch_bytes;
     uint32_t *positions, *selected; // [n_batch]
+    const struct sc_profile *profile;
 };
 
 // Options with their defaults filled in and checked.
@@ -163,6 +164,8 @@ uint32_t sc_session_n_batch(const struct sc_session *s) { return s->plan.n_rows;
 uint32_t sc_session_n_threads(const struct sc_session *s) { return (uint32_t)sc_pool_n_threads(s->pool); }
 const struct sc_kernels *sc_session_kernels(const struct sc_session *s) { return s->kernels; }
 
+void sc_session_set_profile(struct sc_session *s, const struct sc_profile *profile) { s->profile = profile; }
+
 void sc_session_rewind(struct sc_session *s, uint32_t n_past) { s->n_past = SC_MIN(s->n_past, n_past); }
 
 // NaN and infinity are errors, not values.
@@ -190,6 +193,7 @@ static socle_status evaluate_chunk(struct sc_session *s, const struct sc_evaluat
         .tokens = e->tokens + begin,
         .positions = s->positions,
         .selected = s->selected,
+        .profile = s->profile,
     };
     for (size_t i = 0; i < n; i++) {
         s->positions[i] = s->n_past + (uint32_t)i;

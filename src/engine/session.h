@@ -17,7 +17,7 @@ struct sc_session_options {
     const char *cpu;       // an instruction-set level, or NULL
 };
 
-enum { SC_CONTEXT_DEFAULT = 8192, SC_BATCH_DEFAULT = 256 };
+enum { SC_CONTEXT_DEFAULT = 8192, SC_BATCH_DEFAULT = 512 };
 
 // What a session takes, in bytes.
 struct sc_memory_need {
@@ -43,6 +43,9 @@ uint32_t sc_session_n_past(const struct sc_session *session); // positions fille
 uint32_t sc_session_n_batch(const struct sc_session *session);
 uint32_t sc_session_n_threads(const struct sc_session *session);
 const struct sc_kernels *sc_session_kernels(const struct sc_session *session);
+
+// From now on `profile` is told of every op (NULL: no longer); it must outlive the session or be replaced.
+void sc_session_set_profile(struct sc_session *session, const struct sc_profile *profile);
 
 // Forgets the positions from n_past on.
 void sc_session_rewind(struct sc_session *session, uint32_t n_past);

@@ -1,5 +1,6 @@
 #include "program/execute.h"
 
+#include "base/clock.h"
 #include "base/size.h"
 
 enum { ELEMENTS_PER_TASK = 16384 };
@@ -28,8 +29,10 @@ bool sc_run_program(const struct sc_run *run, bool (*stop)(void *context), void 
         if (stop && stop(context)) return false;
         struct job job = { run, &run->program->ops[i] };
         const struct sc_op_type *type = job.op->type;
+        double started = run->profile ? sc_now() : 0.0;
         sc_pool_run(run->pool, type->tasks(run, job.op), run_task, &job);
         if (type->join) sc_pool_run(run->pool, type->join_tasks(run, job.op), run_join, &job);
+        if (run->profile) run->profile->note(run->profile->context, run, job.op, sc_now() - started);
     }
     return true;
 }

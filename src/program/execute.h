@@ -11,6 +11,14 @@ struct sc_kv_layer {
     size_t k_stride, v_stride;
 };
 
+struct sc_run;
+
+// Told of every op, right after it ran, how long it took.
+struct sc_profile {
+    void (*note)(void *context, const struct sc_run *run, const struct sc_op *op, double seconds);
+    void *context;
+};
+
 // Everything an op sees while it runs. Threads read it; each task writes its own rows of the op's outputs.
 struct sc_run {
     const struct sc_program *program;
@@ -22,9 +30,10 @@ struct sc_run {
     const struct sc_kv_layer *cache; // [n_layers]
     size_t n_context;                // positions that the session can hold
     size_t n_rows, n_selected;
-    const int32_t *tokens;     // [n_rows], each below the vocabulary's size
-    const uint32_t *positions; // [n_rows], ascending by one
-    const uint32_t *selected;  // [n_selected] rows whose logits are wanted
+    const int32_t *tokens;            // [n_rows], each below the vocabulary's size
+    const uint32_t *positions;        // [n_rows], ascending by one
+    const uint32_t *selected;         // [n_selected] rows whose logits are wanted
+    const struct sc_profile *profile; // NULL: ops are not timed
 };
 
 // Runs every op in order. Cannot fail: all sizes were settled when the plan was made. `stop` (NULL: never) is asked

@@ -8,6 +8,8 @@
 // How an element of 16 rows becomes floats.
 enum kind { F32, F16, BF16 };
 
+enum { PREFETCH_BYTES = 1024 }; // ahead
+
 #define FLOAT_INLINE static inline __attribute__((always_inline))
 
 FLOAT_INLINE lanes_f32 load_weights(enum kind kind, const char *at)
@@ -70,21 +72,47 @@ FLOAT_INLINE void multiply_group(const struct sc_matmul *args, enum kind kind, s
     for (size_t c = 0; c < columns; c++) finish(nodes[c], n_segments, args->n_rows - row, args->y[c0 + c] + row);
 }
 
-FLOAT_INLINE void multiply(const struct sc_matmul *args, enum kind kind)
+// GROUPS whole groups of rows with one column. Together, because each lane's sum waits for its last product.
+enum { GROUPS = 4 };
+FLOAT_INLINE void multiply_one_column(const struct sc_matmul *args, enum kind kind, size_t row, size_t c)
 {
-    for (size_t row = 0; row < args->n_rows; row += SC_LANES)
-        for (size_t c = 0, left; (left = args->n_columns - c) > 0;) {
-            if (left >= LANES_COLUMNS_FLOAT) {
-                multiply_group(args, kind, row, c, LANES_COLUMNS_FLOAT);
-                c += LANES_COLUMNS_FLOAT;
-            } else if (left >= 2) {
-                multiply_group(args, kind, row, c, 2);
-                c += 2;
-            } else {
-                multiply_group(args, kind, row, c, 1);
-                c++;
+    const char *w = (const char *)args->groups + row / SC_LANES * args->group_bytes;
+    const float *x = args->x[c];
+    float nodes[GROUPS][SC_TREE_LEVELS_MAX * SC_LANES];
+    size_t step = SC_LANES * args->format->block_bytes, n_segments = (args->k + SC_SEGMENT - 1) / SC_SEGMENT;
+    for (size_t s = 0, i = 0; s < n_segments; s++) {
+        size_t end = args->k - i < SC_SEGMENT ? args->k : i + SC_SEGMENT;
+        lanes_f32 sums[GROUPS] = { lanes_zero(), lanes_zero(), lanes_zero(), lanes_zero() };
+        for (; i < end; i++, w += step) {
+#pragma GCC unroll 4
+            for (size_t g = 0; g < GROUPS; g++) {
+                if (kind == F32 || i % 2 == 0) __builtin_prefetch(w + g * args->group_bytes + PREFETCH_BYTES);
+                sums[g] = lanes_fma(load_weights(kind, w + g * args->group_bytes), lanes_set(x[i]), sums[g]);
             }
         }
+#pragma GCC unroll 4
+        for (size_t g = 0; g < GROUPS; g++) push_segment(nodes[g], s, sums[g]);
+    }
+    for (size_t g = 0; g < GROUPS; g++) finish(nodes[g], n_segments, SC_LANES, args->y[c] + row + g * SC_LANES);
+}
+
+FLOAT_INLINE void multiply_rows(const struct sc_matmul *args, enum kind kind, size_t row)
+{
+    for (size_t c = 0, left; (left = args->n_columns - c) > 0;) {
+        size_t columns = left >= LANES_COLUMNS_FLOAT ? LANES_COLUMNS_FLOAT : left >= 2 ? 2 : 1;
+        if (columns == LANES_COLUMNS_FLOAT) multiply_group(args, kind, row, c, LANES_COLUMNS_FLOAT);
+        else if (columns == 2) multiply_group(args, kind, row, c, 2);
+        else multiply_group(args, kind, row, c, 1);
+        c += columns;
+    }
+}
+
+FLOAT_INLINE void multiply(const struct sc_matmul *args, enum kind kind)
+{
+    size_t row = 0;
+    for (; args->n_columns == 1 && row + GROUPS * SC_LANES <= args->n_rows; row += GROUPS * SC_LANES)
+        multiply_one_column(args, kind, row, 0);
+    for (; row < args->n_rows; row += SC_LANES) multiply_rows(args, kind, row);
 }
 
 void SC_LANES_NAME(matmul_float)(const struct sc_matmul *args)

@@ -26,6 +26,8 @@ struct product {
     size_t levels;
 };
 
+enum { PREFETCH_TILES = 2 }; // ahead
+
 // One panel's part for one segment.
 struct part {
     size_t n;
@@ -34,25 +36,34 @@ struct part {
     const void *sums;
 };
 
-static int32_t group_sum(const struct sc_panel *x, size_t group, size_t g, size_t c)
+// Sums over groups of `per` sums of 16. The sizes are constants where that pays.
+TILE_INLINE void prepare_groups(const struct product *p, const struct sc_panel *x, size_t per, size_t n,
+                                struct prepared *out)
 {
-    int32_t sum = 0;
-    for (size_t j = g * group / 16; j < (g + 1) * group / 16; j++) sum += x->sums[j * x->n + c];
-    return sum;
+    size_t n_groups = p->args->k / p->group;
+    bool has_min = p->args->format->has_min;
+    const int16_t *sums = x->sums;
+    for (size_t g = 0; g < n_groups; g++, sums += per * n) {
+        int32_t sum[SC_PANEL] = { 0 };
+        for (size_t j = 0; j < per; j++)
+            for (size_t c = 0; c < n; c++) sum[c] += sums[j * n + c];
+        if (!LANES_SIGNED_WEIGHTS)
+            for (size_t c = 0; c < n; c++) out->starts[g * n + c] = -p->unpacking.offset * sum[c];
+        if (has_min && p->has_groups)
+            for (size_t c = 0; c < n; c++) ((int16_t *)out->sums)[(g / 2 * n + c) * 2 + g % 2] = (int16_t)sum[c];
+        else if (has_min)
+            for (size_t c = 0; c < n; c++) ((float *)out->sums)[g * n + c] = (float)sum[c];
+    }
 }
 
 static void prepare(const struct product *p, const struct sc_panel *x, struct prepared *out)
 {
-    size_t n_groups = p->args->k / p->group;
-    bool has_min = p->args->format->has_min;
-    for (size_t g = 0; g < n_groups; g++)
-        for (size_t c = 0; c < x->n; c++) {
-            int32_t sum = group_sum(x, p->group, g, c);
-            if (!LANES_SIGNED_WEIGHTS) out->starts[g * x->n + c] = -p->unpacking.offset * sum;
-            if (!has_min) continue;
-            if (p->has_groups) ((int16_t *)out->sums)[(g / 2 * x->n + c) * 2 + g % 2] = (int16_t)sum;
-            else ((float *)out->sums)[g * x->n + c] = (float)sum;
-        }
+    if (LANES_SIGNED_WEIGHTS && !p->args->format->has_min) return;
+    if (p->group == 32 && x->n == SC_PANEL) prepare_groups(p, x, 2, SC_PANEL, out);
+    else if (p->group == 32 && x->n == 1) prepare_groups(p, x, 2, 1, out);
+    else if (p->group == 16 && x->n == SC_PANEL) prepare_groups(p, x, 1, SC_PANEL, out);
+    else if (p->group == 16 && x->n == 1) prepare_groups(p, x, 1, 1, out);
+    else prepare_groups(p, x, p->group / 16, x->n, out);
 }
 
 static void begin(struct product *p, const struct sc_matmul *args)
@@ -76,12 +87,11 @@ static void begin(struct product *p, const struct sc_matmul *args)
 }
 
 // s[c] = the products of n_quads quads with `columns` columns from column c0 of the part on. The sizes are constants.
-TILE_INLINE void dot_quads(const int8_t (*w)[VECTOR], size_t n_quads, const int8_t *x, size_t n, size_t columns,
-                           lanes_i32 *s)
+TILE_INLINE void dot_quads(const int8_t *w, size_t n_quads, const int8_t *x, size_t n, size_t columns, lanes_i32 *s)
 {
 #pragma GCC unroll 8
     for (size_t q = 0; q < n_quads; q++, x += 4 * n) {
-        lanes_bytes bytes = lanes_load_bytes(w[q]);
+        lanes_bytes bytes = lanes_load_bytes(w + q * VECTOR);
 #pragma GCC unroll 12
         for (size_t c = 0; c < columns; c++) s[c] = lanes_dot4(s[c], bytes, x + 4 * c);
     }
@@ -104,11 +114,11 @@ TILE_INLINE void multiply_blocks(const struct tile *tile, size_t n_blocks, size_
     for (size_t b = 0; b < n_blocks; b++) {
         start(x, b, c0, columns, s);
         if (n_quads == BLOCK_QUADS)
-            dot_quads(tile->quads + b * BLOCK_QUADS, BLOCK_QUADS, x->x + (b * BLOCK_QUADS * x->n + c0) * 4, x->n,
+            dot_quads(tile->quads[b * BLOCK_QUADS], BLOCK_QUADS, x->x + (b * BLOCK_QUADS * x->n + c0) * 4, x->n,
                       columns, s);
         else
             for (size_t q = 0; q < n_quads; q += BLOCK_QUADS)
-                dot_quads(tile->quads + q, BLOCK_QUADS, x->x + (q * x->n + c0) * 4, x->n, columns, s);
+                dot_quads(tile->quads[q], BLOCK_QUADS, x->x + (q * x->n + c0) * 4, x->n, columns, s);
         lanes_f32 d = lanes_load(tile->d[b]);
 #pragma GCC unroll 12
         for (size_t c = 0; c < columns; c++) a[c] = lanes_fma(d, lanes_of_i32(s[c]), a[c]);
@@ -122,29 +132,44 @@ TILE_INLINE void multiply_blocks(const struct tile *tile, size_t n_blocks, size_
     for (size_t c = 0; c < columns; c++) lanes_store(out[c], a[c]);
 }
 
+// What the options of a format with sub-scales are.
+enum { HAS_MIN = 1, NARROW = 2, CENTRED = 4 };
+
+// total[c] + a number for each pair of groups times the groups' sums of activations.
+TILE_INLINE void add_sums(const int32_t *pairs, size_t n_pairs, const struct part *x, size_t c0, size_t columns,
+                          lanes_i32 *total)
+{
+    for (size_t g = 0; g < n_pairs; g++) {
+        lanes_i32 pair = lanes_load_i(pairs + g * SC_LANES);
+        const int16_t *sums = (const int16_t *)x->sums + (g * x->n + c0) * 2;
+#pragma GCC unroll 12
+        for (size_t c = 0; c < columns; c++) total[c] = lanes_dot2(total[c], pair, sums + 2 * c);
+    }
+}
+
 // One block of 256 with integer sub-scales: s = sum of scale * group's products, t = sum of min * group's sum.
-TILE_INLINE void multiply_groups(const struct tile *tile, size_t n_groups, size_t n_quads, bool has_min,
+// NARROW: the products fit into int16. CENTRED: tile.h, centre_of.
+TILE_INLINE void multiply_groups(const struct tile *tile, size_t n_groups, size_t n_quads, unsigned options,
                                  const struct part *x, size_t c0, size_t columns, float (*out)[SC_LANES])
 {
+    bool has_min = options & HAS_MIN;
     lanes_i32 total[LANES_COLUMNS], s[LANES_COLUMNS];
 #pragma GCC unroll 12
     for (size_t c = 0; c < columns; c++) total[c] = lanes_set_i(0);
+    if (options & CENTRED) add_sums(tile->more[0], n_groups / 2, x, c0, columns, total);
     for (size_t g = 0; g < n_groups; g++) {
         start(x, g, c0, columns, s);
-        dot_quads(tile->quads + g * n_quads, n_quads, x->x + (g * n_quads * x->n + c0) * 4, x->n, columns, s);
+        dot_quads(tile->quads[g * n_quads], n_quads, x->x + (g * n_quads * x->n + c0) * 4, x->n, columns, s);
         lanes_i32 scale = lanes_load_i(tile->scale[g]);
 #pragma GCC unroll 12
-        for (size_t c = 0; c < columns; c++) total[c] = lanes_add_i(total[c], lanes_mul_i(scale, s[c]));
+        for (size_t c = 0; c < columns; c++)
+            total[c] = options & NARROW ? lanes_mac(total[c], s[c], scale)
+                                        : lanes_add_i(total[c], lanes_mul_i(scale, s[c]));
     }
     lanes_f32 d = lanes_load(tile->d[0]), m = lanes_load(tile->m[0]);
 #pragma GCC unroll 12
     for (size_t c = 0; c < columns; c++) s[c] = lanes_set_i(0);
-    for (size_t g = 0; g < n_groups / 2 && has_min; g++) {
-        lanes_i32 mins = lanes_load_i(tile->mins[g]);
-        const int16_t *sums = (const int16_t *)x->sums + (g * x->n + c0) * 2;
-#pragma GCC unroll 12
-        for (size_t c = 0; c < columns; c++) s[c] = lanes_dot2(s[c], mins, sums + 2 * c);
-    }
+    if (has_min) add_sums(tile->mins[0], n_groups / 2, x, c0, columns, s);
 #pragma GCC unroll 12
     for (size_t c = 0; c < columns; c++) {
         lanes_f32 a = lanes_fma(d, lanes_of_i32(total[c]), lanes_zero());
@@ -158,11 +183,15 @@ TILE_INLINE void multiply_columns(const struct product *p, const struct tile *ti
                                   size_t c0, size_t columns, float (*out)[SC_LANES])
 {
     const struct sc_format *f = p->args->format;
-    if (p->has_groups && f->has_min && p->group == 32) multiply_groups(tile, 8, 8, true, x, c0, columns, out);
-    else if (p->has_groups && f->has_min) multiply_groups(tile, 16, 4, true, x, c0, columns, out);
-    else if (p->has_groups && p->group == 32) multiply_groups(tile, 8, 8, false, x, c0, columns, out);
-    else if (p->has_groups) multiply_groups(tile, 16, 4, false, x, c0, columns, out);
-    else if (f->block_size != 32) multiply_blocks(tile, 1, TILE_QUADS, false, x, c0, columns, out);
+    if (p->has_groups && p->group == 32) {
+        if (p->unpacking.centre) multiply_groups(tile, 8, 8, HAS_MIN | NARROW | CENTRED, x, c0, columns, out);
+        else if (f->has_min) multiply_groups(tile, 8, 8, HAS_MIN, x, c0, columns, out);
+        else multiply_groups(tile, 8, 8, 0, x, c0, columns, out);
+    } else if (p->has_groups) {
+        if (f->has_min) multiply_groups(tile, 16, 4, HAS_MIN | NARROW, x, c0, columns, out); // 16 * 3 * 127
+        else if (p->unpacking.bits == 3) multiply_groups(tile, 16, 4, NARROW, x, c0, columns, out); // 16 * 4 * 127
+        else multiply_groups(tile, 16, 4, 0, x, c0, columns, out);
+    } else if (f->block_size != 32) multiply_blocks(tile, 1, TILE_QUADS, false, x, c0, columns, out);
     else if (f->has_min) multiply_blocks(tile, n / 32, BLOCK_QUADS, true, x, c0, columns, out);
     else multiply_blocks(tile, n / 32, BLOCK_QUADS, false, x, c0, columns, out);
 }
@@ -241,11 +270,15 @@ static void finish_group(const struct product *p, size_t n_segments, size_t row,
     }
 }
 
-static void multiply_tile(const struct product *p, const struct tile *tile, size_t s, size_t n)
+// Multiplies a tile by all columns, and meanwhile has the memory `ahead` of n_ahead bytes come nearer.
+static void multiply_tile(const struct product *p, const struct tile *tile, size_t s, size_t n, const uint8_t *ahead,
+                          size_t n_ahead)
 {
     _Alignas(64) float a[SC_PANEL][SC_LANES];
-    size_t start = s * SC_SEGMENT;
-    for (size_t c = 0; c < p->args->n_columns; c += SC_PANEL) {
+    size_t start = s * SC_SEGMENT, n_panels = (p->args->n_columns + SC_PANEL - 1) / SC_PANEL;
+    size_t lines = (n_ahead / 64 + n_panels - 1) / n_panels;
+    for (size_t c = 0; c < p->args->n_columns; c += SC_PANEL, ahead += lines * 64) {
+        for (size_t i = 0; i < lines; i++) __builtin_prefetch(ahead + i * 64);
         const struct sc_panel *x = &p->args->panels[c / SC_PANEL];
         const struct prepared *prepared = &p->panels[c / SC_PANEL];
         size_t g = start / p->group;
@@ -269,9 +302,8 @@ void SC_LANES_NAME(matmul_quantized)(const struct sc_matmul *args)
             bool is_last = s + 1 == n_segments;
             const struct sc_tile_layout *layout = is_last ? &rest : &whole;
             size_t n = is_last ? last : SC_SEGMENT, n_bytes = layout->head_bytes + layout->codes_bytes;
-            for (size_t i = 0; i < n_bytes; i += 64) __builtin_prefetch(packed + 2 * n_bytes + i);
             unpack_tile(&p.unpacking, packed, n, layout, &tile);
-            multiply_tile(&p, &tile, s, n);
+            multiply_tile(&p, &tile, s, n, packed + PREFETCH_TILES * n_bytes, n_bytes);
             packed += n_bytes;
         }
         finish_group(&p, n_segments, row, args->n_rows - row);

@@ -27,6 +27,7 @@ int64_t SC_LANES_NAME(peak_int8)(size_t n)
         for (size_t i = 0; i < SUMS; i++) sums[i] = lanes_dot4(sums[i], weights, x);
     }
     int32_t out[SC_LANES];
+#pragma GCC unroll 12
     for (size_t i = 1; i < SUMS; i++) sums[0] = lanes_add_i(sums[0], sums[i]);
     lanes_store_i(out, sums[0]);
     return out[0];
@@ -46,6 +47,7 @@ float SC_LANES_NAME(peak_f32)(size_t n)
         for (size_t i = 0; i < SUMS; i++) sums[i] = lanes_fma(weights, factor, sums[i]);
     }
     float out[SC_LANES];
+#pragma GCC unroll 12
     for (size_t i = 1; i < SUMS; i++) sums[0] = lanes_add(sums[0], sums[i]);
     lanes_store(out, sums[0]);
     return out[0];

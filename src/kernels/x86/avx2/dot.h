@@ -27,4 +27,12 @@ static inline lanes_i32 lanes_dot2(lanes_i32 acc, lanes_i32 w, const int16_t *x)
                         _mm256_add_epi32(acc.b, _mm256_madd_epi16(w.b, xs)) };
 }
 
+// acc + s * scale, where both fit into int16: the upper halves of s, all equal bits, meet zeros.
+static inline lanes_i32 lanes_mac(lanes_i32 acc, lanes_i32 s, lanes_i32 scale)
+{
+    lanes_i32 low = lanes_and_i(scale, lanes_set_i(0xffff));
+    return (lanes_i32){ _mm256_add_epi32(acc.a, _mm256_madd_epi16(s.a, low.a)),
+                        _mm256_add_epi32(acc.b, _mm256_madd_epi16(s.b, low.b)) };
+}
+
 #endif

@@ -33,6 +33,11 @@ static inline lanes_f32 lanes_mul(lanes_f32 x, lanes_f32 y)
 {
     return (lanes_f32){ _mm256_mul_ps(x.a, y.a), _mm256_mul_ps(x.b, y.b) };
 }
+// x > y ? x : y in each lane
+static inline lanes_f32 lanes_max(lanes_f32 x, lanes_f32 y)
+{
+    return (lanes_f32){ _mm256_max_ps(x.a, y.a), _mm256_max_ps(x.b, y.b) };
+}
 static inline lanes_f32 lanes_fma(lanes_f32 x, lanes_f32 y, lanes_f32 z)
 {
     return (lanes_f32){ _mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b) };
@@ -145,11 +150,8 @@ static inline lanes_bytes lanes_look_up(const int8_t table[16], lanes_bytes plac
     return (lanes_bytes){ _mm256_shuffle_epi8(both, place.a), _mm256_shuffle_epi8(both, place.b) };
 }
 
-static inline int32_t lanes_int32_at(const void *x)
-{
-    int32_t value;
-    __builtin_memcpy(&value, x, sizeof value);
-    return value;
-}
+// Four bytes from any address; a load that compilers fold into the instruction that broadcasts it.
+typedef int32_t __attribute__((may_alias, aligned(1))) lanes_any_int32;
+static inline int32_t lanes_int32_at(const void *x) { return *(const lanes_any_int32 *)x; }
 
 #endif

@@ -21,4 +21,11 @@ static inline lanes_i32 lanes_dot2(lanes_i32 acc, lanes_i32 w, const int16_t *x)
     return _mm512_add_epi32(acc, _mm512_madd_epi16(w, _mm512_set1_epi32(lanes_int32_at(x))));
 }
 
+// acc + s * scale, where both fit into int16: the upper halves of s, all equal bits, meet zeros.
+static inline lanes_i32 lanes_mac(lanes_i32 acc, lanes_i32 s, lanes_i32 scale)
+{
+    __m512i low = _mm512_and_si512(scale, _mm512_set1_epi32(0xffff));
+    return _mm512_add_epi32(acc, _mm512_madd_epi16(s, low));
+}
+
 #endif

@@ -19,6 +19,8 @@ static inline lanes_f32 lanes_load(const float *x) { return _mm512_loadu_ps(x); 
 static inline void lanes_store(float *y, lanes_f32 x) { _mm512_storeu_ps(y, x); }
 static inline lanes_f32 lanes_add(lanes_f32 a, lanes_f32 b) { return _mm512_add_ps(a, b); }
 static inline lanes_f32 lanes_mul(lanes_f32 a, lanes_f32 b) { return _mm512_mul_ps(a, b); }
+// a > b ? a : b in each lane
+static inline lanes_f32 lanes_max(lanes_f32 a, lanes_f32 b) { return _mm512_max_ps(a, b); }
 static inline lanes_f32 lanes_fma(lanes_f32 a, lanes_f32 b, lanes_f32 c) { return _mm512_fmadd_ps(a, b, c); }
 static inline lanes_f32 lanes_of_i32(lanes_i32 x) { return _mm512_cvtepi32_ps(x); }
 static inline lanes_f32 lanes_load_f16(const void *x) { return _mm512_cvtph_ps(_mm256_loadu_si256(x)); }
@@ -61,11 +63,8 @@ static inline lanes_bytes lanes_look_up(const int8_t table[16], lanes_bytes plac
     return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const void *)table)), place);
 }
 
-static inline int32_t lanes_int32_at(const void *x)
-{
-    int32_t value;
-    __builtin_memcpy(&value, x, sizeof value);
-    return value;
-}
+// Four bytes from any address; a load that compilers fold into the instruction that broadcasts it.
+typedef int32_t __attribute__((may_alias, aligned(1))) lanes_any_int32;
+static inline int32_t lanes_int32_at(const void *x) { return *(const lanes_any_int32 *)x; }
 
 #endif

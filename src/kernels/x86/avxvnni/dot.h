@@ -21,4 +21,11 @@ static inline lanes_i32 lanes_dot2(lanes_i32 acc, lanes_i32 w, const int16_t *x)
     return (lanes_i32){ _mm256_dpwssd_avx_epi32(acc.a, w.a, xs), _mm256_dpwssd_avx_epi32(acc.b, w.b, xs) };
 }
 
+// acc + s * scale, where both fit into int16: the upper halves of s, all equal bits, meet zeros.
+static inline lanes_i32 lanes_mac(lanes_i32 acc, lanes_i32 s, lanes_i32 scale)
+{
+    lanes_i32 low = lanes_and_i(scale, lanes_set_i(0xffff));
+    return (lanes_i32){ _mm256_dpwssd_avx_epi32(acc.a, s.a, low.a), _mm256_dpwssd_avx_epi32(acc.b, s.b, low.b) };
+}
+
 #endif
