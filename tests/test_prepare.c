@@ -17,12 +17,12 @@
 #include "tiny_model.h"
 
 #if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HAVE_ASAN
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define HAVE_SHADOW
 #endif
 #endif
-#ifdef __SANITIZE_ADDRESS__
-#define HAVE_ASAN
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HAVE_SHADOW
 #endif
 
 enum { OPS_MAX = 256, N_THREADS = 4 };
@@ -362,7 +362,7 @@ static int run_short_of_memory(void)
 static void short_memory_leaves_the_model_as_it_was(void **state)
 {
     (void)state;
-#ifdef HAVE_ASAN
+#ifdef HAVE_SHADOW
     skip(); // the sanitizer's shadow does not live under an address-space limit
 #endif
     int code;
