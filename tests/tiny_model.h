@@ -33,6 +33,7 @@ struct tiny {
     const char *not_a_number; // a tensor with one NaN
     const char *doubled;      // a tensor with two matrices instead of one
     bool quantized;           // products in Q8_0
+    bool untied;              // an output matrix of its own, with the values of the embeddings
     uint32_t n_next;          // layers that predict further tokens, counted in block_count
     // Made by tiny_write
     struct sc_gguf_writer *writer;
@@ -65,14 +66,16 @@ static inline void *tiny_q8_0(float *data, uint64_t n)
     return blocks;
 }
 
-static inline void tiny_tensor(struct tiny *t, const char *name, uint64_t k, uint64_t rows, uint64_t matrices)
+// With the values that the tensor `like` has.
+static inline void tiny_tensor_like(struct tiny *t, const char *name, const char *like, uint64_t k, uint64_t rows,
+                                    uint64_t matrices)
 {
     if (t->without && strcmp(t->without, name) == 0) return;
     if (t->wrong && strcmp(t->wrong, name) == 0) rows++;
     if (t->doubled && strcmp(t->doubled, name) == 0) matrices = 2;
     uint64_t shape[3] = { k, rows, matrices }, n = k * rows * matrices;
     float *data = malloc(n * sizeof *data);
-    for (uint64_t i = 0; i < n; i++) data[i] = 0.5f * tiny_value(name, i) + (rows == 0 ? 1.0f : 0.0f);
+    for (uint64_t i = 0; i < n; i++) data[i] = 0.5f * tiny_value(like, i) + (rows == 0 ? 1.0f : 0.0f);
     if (t->not_a_number && strcmp(t->not_a_number, name) == 0) data[0] = __builtin_nanf("");
     bool quantize = t->quantized && rows > 1 && k % 32 == 0;
     void *weights = quantize ? tiny_q8_0(data, n) : data;
@@ -82,6 +85,11 @@ static inline void tiny_tensor(struct tiny *t, const char *name, uint64_t k, uin
                               : rows > 1   ? 2
                                            : 1,
                               shape, weights, NULL);
+}
+
+static inline void tiny_tensor(struct tiny *t, const char *name, uint64_t k, uint64_t rows, uint64_t matrices)
+{
+    tiny_tensor_like(t, name, name, k, rows, matrices);
 }
 
 static inline void tiny_layer_tensor(struct tiny *t, int layer, const char *name, uint64_t k, uint64_t rows,
@@ -179,6 +187,7 @@ static inline char *tiny_write(struct tiny *t, size_t *n_bytes)
     tiny_metadata(t);
     tiny_tensor(t, "token_embd.weight", TINY_EMBD, TINY_VOCAB, 1);
     tiny_tensor(t, "output_norm.weight", TINY_EMBD, 1, 1);
+    if (t->untied) tiny_tensor_like(t, "output.weight", "token_embd.weight", TINY_EMBD, TINY_VOCAB, 1);
     if (t->long_rope) tiny_tensor(t, "rope_factors_short.weight", TINY_DIM / 2, 1, 1);
     if (t->long_rope) tiny_tensor(t, "rope_factors_long.weight", TINY_DIM / 2, 1, 1);
     for (int layer = 0; layer < TINY_LAYERS; layer++) {

@@ -385,7 +385,9 @@ static socle_status put_model(struct json *j, const struct sc_model *model, uint
     name_string(j, "example", model->family->example);
     put_hyperparameters(j, &model->hparams);
     close_with(j, '}');
+    sc_model_lock(model);
     put_program(j, &model->program);
+    sc_model_unlock(model);
     return put_memory(j, model, n_context, err);
 }
 

@@ -79,7 +79,10 @@ socle_status sc_session_need(const struct sc_model *model, const struct sc_sessi
     struct sc_session_options o;
     struct sc_plan plan;
     SC_TRY(settle(model, options, &o, err));
-    SC_TRY(sc_plan_make(&model->program, o.n_batch, o.n_logits, o.n_context, &plan, err));
+    sc_model_lock(model);
+    socle_status status = sc_plan_make(&model->program, o.n_batch, o.n_logits, o.n_context, &plan, err);
+    sc_model_unlock(model);
+    SC_TRY(status);
     *out = (struct sc_memory_need){ .weights = sc_model_packed_bytes(model) + sc_model_mapped_bytes(model),
                                     .cache = cache_need(model, &o),
                                     .work = plan.n_bytes + (uint64_t)o.n_threads * plan.scratch_bytes };

@@ -62,6 +62,13 @@ socle_status sc_model_load(struct sc_gguf *gguf, struct sc_model **out, socle_er
     return SOCLE_OK;
 }
 
+// The mutex is no part of what a model says, so one may hold it who may only read.
+static pthread_mutex_t *mutex_of(const struct sc_model *model) { return (pthread_mutex_t *)(uintptr_t)&model->mutex; }
+
+void sc_model_lock(const struct sc_model *model) { pthread_mutex_lock(mutex_of(model)); }
+
+void sc_model_unlock(const struct sc_model *model) { pthread_mutex_unlock(mutex_of(model)); }
+
 void sc_model_free(struct sc_model *model)
 {
     if (!model) return;

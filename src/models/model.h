@@ -30,6 +30,10 @@ struct sc_model {
 socle_status sc_model_load(struct sc_gguf *gguf, struct sc_model **out, socle_error *err);
 void sc_model_free(struct sc_model *model); // NULL is fine
 
+// Between these nobody prepares the model: for readers of its program who may come before that, or meanwhile.
+void sc_model_lock(const struct sc_model *model);
+void sc_model_unlock(const struct sc_model *model);
+
 // The family that the file names, or an error that lists what is supported.
 socle_status sc_model_family(const struct sc_gguf *gguf, const struct sc_family **out, socle_error *err);
 

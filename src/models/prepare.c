@@ -35,12 +35,20 @@ static bool seen_before(const struct sc_program *program, uint32_t i)
     return false;
 }
 
+static uint64_t bytes_to_pack(const struct sc_program *program)
+{
+    uint64_t n_bytes = 0;
+    for (uint32_t i = 0; i < program->n_ops; i++)
+        if (is_product(&program->ops[i]) && !seen_before(program, i))
+            n_bytes += packed_bytes(program->ops[i].linear.weight);
+    return n_bytes;
+}
+
 uint64_t sc_model_packed_bytes(const struct sc_model *model)
 {
-    uint64_t n_bytes = model->packed_bytes;
-    for (uint32_t i = 0; !model->packed_bytes && i < model->program.n_ops; i++)
-        if (is_product(&model->program.ops[i]) && !seen_before(&model->program, i))
-            n_bytes += packed_bytes(model->program.ops[i].linear.weight);
+    sc_model_lock(model);
+    uint64_t n_bytes = model->is_prepared ? model->packed_bytes : bytes_to_pack(&model->program);
+    sc_model_unlock(model);
     return n_bytes;
 }
 
@@ -59,11 +67,13 @@ static bool is_replaced(const struct sc_model *model, const struct sc_tensor *t)
 
 uint64_t sc_model_mapped_bytes(const struct sc_model *model)
 {
+    sc_model_lock(model);
     uint64_t n_bytes = model->arena.n_bytes;
     for (uint64_t i = 0; i < sc_gguf_n_tensors(model->gguf); i++) {
         const struct sc_tensor *t = sc_gguf_tensor_at(model->gguf, i);
         if (!is_replaced(model, t)) n_bytes += t->n_bytes;
     }
+    sc_model_unlock(model);
     return n_bytes;
 }
 
@@ -125,7 +135,7 @@ static void replace(struct sc_program *program, const struct sc_packed_weight *w
 static socle_status pack_all(struct sc_model *model, struct sc_pool *pool, sc_progress *progress, void *context,
                              socle_error *err)
 {
-    uint64_t total = sc_model_packed_bytes(model), done = 0;
+    uint64_t total = bytes_to_pack(&model->program), done = 0;
     uint32_t n = 0;
     if (total == 0) return SOCLE_OK;
     model->packed = sc_memory_take_huge(total);
@@ -152,9 +162,9 @@ static socle_status pack_all(struct sc_model *model, struct sc_pool *pool, sc_pr
 
 bool sc_model_is_prepared(struct sc_model *model)
 {
-    pthread_mutex_lock(&model->mutex);
+    sc_model_lock(model);
     bool prepared = model->is_prepared;
-    pthread_mutex_unlock(&model->mutex);
+    sc_model_unlock(model);
     return prepared;
 }
 
@@ -163,13 +173,13 @@ socle_status sc_model_prepare(struct sc_model *model, size_t n_threads, sc_progr
 {
     struct sc_pool *pool = NULL;
     socle_status status = SOCLE_OK;
-    pthread_mutex_lock(&model->mutex);
+    sc_model_lock(model);
     if (!model->is_prepared) {
         status = sc_pool_create(n_threads, &pool, err);
         if (status == SOCLE_OK) status = pack_all(model, pool, progress, context, err);
         sc_pool_free(pool);
         model->is_prepared = status == SOCLE_OK;
     }
-    pthread_mutex_unlock(&model->mutex);
+    sc_model_unlock(model);
     return status;
 }

@@ -9,7 +9,7 @@ typedef void sc_progress(void *context, uint64_t done, uint64_t total);
 
 // Packs what is not packed yet: the weights of all products. Does nothing the second time. Any number of threads may
 // call this; one does the work. Pages of the model's file that are no longer needed are given back meanwhile, so that
-// memory never holds the weights twice. progress may be NULL.
+// memory never holds the weights twice. progress may be NULL; the model is locked (model.h) while it is called.
 // Errors: SOCLE_NO_MEMORY; the model is then as before.
 socle_status sc_model_prepare(struct sc_model *model, size_t n_threads, sc_progress *progress, void *context,
                               socle_error *err);

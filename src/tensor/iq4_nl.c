@@ -8,14 +8,18 @@
 
 enum { BLOCK_SIZE = 32, BLOCK_BYTES = 18, GROUP = BLOCK_SIZE };
 
-static void unpack(const void *restrict from, struct sc_block *restrict out)
+static void unpack_codes(const void *restrict from, struct sc_block *restrict out)
 {
     const uint8_t *bytes = from;
-    uint8_t places[BLOCK_SIZE];
     out->d = sc_load_f16(bytes);
     out->scale[0] = 1;
-    sc_unpack_nibbles(bytes + 2, places);
-    for (size_t i = 0; i < BLOCK_SIZE; i++) out->q[i] = sc_iq4_codebook[places[i]];
+    sc_unpack_nibbles(bytes + 2, (uint8_t *)out->q);
+}
+
+static void unpack(const void *restrict from, struct sc_block *restrict out)
+{
+    unpack_codes(from, out);
+    sc_look_up(out->q, BLOCK_SIZE, sc_iq4_codebook);
 }
 
 static void decode(const void *restrict blocks, float *restrict out, size_t n_blocks)
@@ -28,7 +32,9 @@ static void decode(const void *restrict blocks, float *restrict out, size_t n_bl
     }
 }
 
-static const struct sc_packing packing = { .bits = 4, .head = SC_HEAD_D, .codebook = sc_iq4_codebook };
+static const struct sc_packing packing = {
+    .bits = 4, .head = SC_HEAD_D, .codebook = sc_iq4_codebook, .codes = unpack_codes
+};
 
 const struct sc_format sc_format_iq4_nl = {
     .name = "IQ4_NL",

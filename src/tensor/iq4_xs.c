@@ -11,18 +11,22 @@
 
 enum { BLOCK_SIZE = 256, BLOCK_BYTES = 136, GROUP = 32 };
 
-static void unpack(const void *restrict from, struct sc_block *restrict out)
+static void unpack_codes(const void *restrict from, struct sc_block *restrict out)
 {
     const uint8_t *bytes = from;
     uint32_t upper = sc_load_u16(bytes + 2);
     out->d = sc_load_f16(bytes);
     for (uint32_t g = 0; g < BLOCK_SIZE / GROUP; g++) {
-        uint8_t places[GROUP];
         uint32_t lower = bytes[4 + g / 2] >> (4 * (g % 2)) & 15;
         out->scale[g] = (int16_t)((int32_t)(lower | (upper >> (2 * g) & 3) << 4) - 32);
-        sc_unpack_nibbles(bytes + 8 + 16 * g, places);
-        for (size_t i = 0; i < GROUP; i++) out->q[GROUP * g + i] = sc_iq4_codebook[places[i]];
+        sc_unpack_nibbles(bytes + 8 + 16 * g, (uint8_t *)out->q + GROUP * g);
     }
+}
+
+static void unpack(const void *restrict from, struct sc_block *restrict out)
+{
+    unpack_codes(from, out);
+    sc_look_up(out->q, BLOCK_SIZE, sc_iq4_codebook);
 }
 
 static void decode(const void *restrict blocks, float *restrict out, size_t n_blocks)
@@ -35,7 +39,9 @@ static void decode(const void *restrict blocks, float *restrict out, size_t n_bl
     }
 }
 
-static const struct sc_packing packing = { .bits = 4, .head = SC_HEAD_D_SCALES, .codebook = sc_iq4_codebook };
+static const struct sc_packing packing = {
+    .bits = 4, .head = SC_HEAD_D_SCALES, .codebook = sc_iq4_codebook, .codes = unpack_codes
+};
 
 const struct sc_format sc_format_iq4_xs = {
     .name = "IQ4_XS",

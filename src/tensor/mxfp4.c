@@ -13,14 +13,18 @@ enum { BLOCK_SIZE = 32, BLOCK_BYTES = 17, GROUP = BLOCK_SIZE };
 
 static const int8_t doubled[16] = { 0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12 };
 
-static void unpack(const void *restrict from, struct sc_block *restrict out)
+static void unpack_codes(const void *restrict from, struct sc_block *restrict out)
 {
     const uint8_t *bytes = from;
-    uint8_t codes[BLOCK_SIZE];
     out->d = sc_exponent_to_f32(bytes[0]);
     out->scale[0] = 1;
-    sc_unpack_nibbles(bytes + 1, codes);
-    for (size_t i = 0; i < BLOCK_SIZE; i++) out->q[i] = doubled[codes[i]];
+    sc_unpack_nibbles(bytes + 1, (uint8_t *)out->q);
+}
+
+static void unpack(const void *restrict from, struct sc_block *restrict out)
+{
+    unpack_codes(from, out);
+    sc_look_up(out->q, BLOCK_SIZE, doubled);
 }
 
 static void decode(const void *restrict blocks, float *restrict out, size_t n_blocks)
@@ -33,7 +37,9 @@ static void decode(const void *restrict blocks, float *restrict out, size_t n_bl
     }
 }
 
-static const struct sc_packing packing = { .bits = 4, .head = SC_HEAD_E8M0, .codebook = doubled };
+static const struct sc_packing packing = {
+    .bits = 4, .head = SC_HEAD_E8M0, .codebook = doubled, .codes = unpack_codes
+};
 
 const struct sc_format sc_format_mxfp4 = {
     .name = "MXFP4",

@@ -36,109 +36,100 @@ size_t sc_packed_group_bytes(const struct sc_format *format, size_t k)
 
 // ---- writing
 
-static void put_word(uint8_t *codes, size_t vector, size_t r, uint32_t word)
+// The planes of 32 codes of one lane, as bytes in a row: 4 for each vector. Four codes are moved at once, as a word.
+static inline uint32_t quad(const uint8_t *code)
 {
-    if (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__) word = __builtin_bswap32(word);
-    memcpy(codes + vector * VECTOR + r * WORD, &word, sizeof word);
+    uint32_t word; // in any order of bytes: nothing below moves bits from one byte into another
+    memcpy(&word, code, sizeof word);
+    return word;
 }
 
-static uint32_t quad(const uint8_t *code)
+static inline uint8_t *put_four_bits(uint8_t *to, const uint8_t *code)
 {
-    return (uint32_t)code[0] | (uint32_t)code[1] << 8 | (uint32_t)code[2] << 16 | (uint32_t)code[3] << 24;
+    for (size_t i = 0; i < 16; i++) to[i] = (uint8_t)((code[i] & 15) | code[16 + i] << 4);
+    return to + 16;
 }
 
-// The planes of 32 codes. Each returns the first vector after its own.
-static size_t put_four_bits(uint8_t *codes, size_t vector, size_t r, const uint8_t *code)
+static inline uint8_t *put_two_bits(uint8_t *to, const uint8_t *code, unsigned shift)
 {
-    for (size_t t = 0; t < 4; t++, vector++)
-        put_word(codes, vector, r, (quad(code + 4 * t) & 0x0f0f0f0fu) | (quad(code + 16 + 4 * t) & 0x0f0f0f0fu) << 4);
-    return vector;
-}
-
-static size_t put_two_bits(uint8_t *codes, size_t vector, size_t r, const uint8_t *code, unsigned shift)
-{
-    for (size_t t = 0; t < 2; t++, vector++) {
+    for (size_t t = 0; t < 2; t++, to += WORD, code += 16) {
         uint32_t word = 0;
-        for (size_t b = 0; b < 4; b++) word |= (quad(code + 16 * t + 4 * b) >> shift & 0x03030303u) << (2 * b);
-        put_word(codes, vector, r, word);
+        for (size_t b = 0; b < 4; b++) word |= (quad(code + 4 * b) >> shift & 0x03030303u) << (2 * b);
+        memcpy(to, &word, WORD);
     }
-    return vector;
+    return to;
 }
 
-static void put_one_bit(uint8_t *codes, size_t vector, size_t r, const uint8_t *code, unsigned shift)
+static inline void put_one_bit(uint8_t *to, const uint8_t *code, unsigned shift)
 {
     uint32_t word = 0;
     for (size_t b = 0; b < 8; b++) word |= (quad(code + 4 * b) >> shift & 0x01010101u) << b;
-    put_word(codes, vector, r, word);
+    memcpy(to, &word, WORD);
 }
 
-static void put_codes(unsigned bits, uint8_t *codes, size_t r, const uint8_t *code)
+// n codes, numbers plus an offset, of one lane. Inlined for each number of bits.
+static inline __attribute__((always_inline)) void put_codes(unsigned bits, const int8_t *q, size_t n, uint8_t offset,
+                                                            uint8_t *to)
 {
-    size_t vector = 0;
-    if (bits == 8)
-        for (; vector < 8; vector++) put_word(codes, vector, r, quad(code + 4 * vector));
-    if (bits >= 4 && bits <= 6) vector = put_four_bits(codes, vector, r, code);
-    if (bits == 6) put_two_bits(codes, vector, r, code, 4);
-    if (bits == 5) put_one_bit(codes, vector, r, code, 4);
-    if (bits <= 3) vector = put_two_bits(codes, vector, r, code, 0);
-    if (bits == 3) put_one_bit(codes, vector, r, code, 2);
+    for (; n > 0; n -= CHUNK, q += CHUNK, to += bits * VECTOR) {
+        uint8_t code[CHUNK], planes[CHUNK], *high = planes;
+        for (size_t i = 0; i < CHUNK; i++) code[i] = (uint8_t)(q[i] + offset);
+        if (bits == 8) memcpy(planes, code, CHUNK);
+        else high = bits >= 4 ? put_four_bits(planes, code) : put_two_bits(planes, code, 0);
+        if (bits == 6) put_two_bits(high, code, 4);
+        if (bits == 5) put_one_bit(high, code, 4);
+        if (bits == 3) put_one_bit(high, code, 2);
+        for (size_t v = 0; v < bits; v++) memcpy(to + v * VECTOR, planes + v * WORD, WORD);
+    }
 }
 
-// Which code stands for each number.
-static void invert_codebook(const struct sc_packing *packing, uint8_t code_of[256])
-{
-    for (unsigned q = 0; q < 256; q++) code_of[q] = (uint8_t)(q + (unsigned)packing->offset);
-    for (unsigned code = 1u << packing->bits; packing->codebook && code-- > 0;)
-        code_of[(uint8_t)packing->codebook[code]] = (uint8_t)code;
-}
-
-static void put_half(uint8_t *at, float value)
-{
-    uint16_t half = sc_half_from_f32(value);
-    if (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__) half = __builtin_bswap16(half);
-    memcpy(at, &half, sizeof half);
-}
-
-// The byte e of 2^(e - 128).
-static uint8_t exponent_byte(float d)
-{
-    uint32_t bits = sc_bits_of_f32(d);
-    return bits < 0x00800000u ? bits == 0x00400000u : (uint8_t)((bits >> 23) + 1);
-}
-
+// d, m and scales of block b of lane r. The bytes of d and m are those of the file.
 static void put_head(const struct sc_format *format, const struct sc_tile_layout *layout, uint8_t *tile, size_t r,
-                     size_t b, const struct sc_block *block)
+                     size_t b, const uint8_t *bytes, const struct sc_block *block)
 {
-    uint8_t *scales = tile + layout->scales_offset + r;
+    const struct sc_packing *packing = format->packing;
     size_t lane = b * SC_GROUP_ROWS + r;
-    if (layout->d_bytes == 1) tile[lane] = exponent_byte(block->d);
-    else put_half(tile + 2 * lane, block->d);
-    if (format->has_min) put_half(tile + layout->m_offset + 2 * lane, block->m);
+    const uint8_t *d = bytes + packing->d_at;
+    uint8_t *scales = tile + layout->scales_offset + r, *m = tile + layout->m_offset + 2 * lane;
+    if (layout->d_bytes == 1) tile[lane] = *d;
+    else memcpy(tile + 2 * lane, d, 2);
+    if (format->has_min) memcpy(m, d + 2, 2);
+    if (packing->minus_m) m[1] ^= 0x80;
     for (size_t j = 0; j < layout->n_scale_bytes; j++) {
         uint8_t byte = (uint8_t)block->scale[j % SC_GROUPS_MAX];
-        if (format->packing->head == SC_HEAD_DM_NIBBLES) byte = (uint8_t)(block->scale[j] | block->min[j] << 4);
-        if (format->packing->head == SC_HEAD_DM_SIX_BITS) byte = sc_pack_six_bits(block->scale, block->min, j);
+        if (packing->head == SC_HEAD_DM_NIBBLES) byte = (uint8_t)(block->scale[j] | block->min[j] << 4);
+        if (packing->head == SC_HEAD_DM_SIX_BITS) byte = sc_pack_six_bits(block->scale, block->min, j);
         scales[j * SC_GROUP_ROWS] = byte;
     }
 }
 
 // One row of one tile.
-static void pack_lane(const struct sc_format *format, const uint8_t *blocks, size_t n, uint8_t *tile, size_t r,
-                      const uint8_t code_of[256])
+static inline __attribute__((always_inline)) void pack_lane(unsigned bits, const struct sc_format *format,
+                                                            const struct sc_tile_layout *layout, const uint8_t *blocks,
+                                                            size_t n, uint8_t *tile, size_t r)
 {
     const struct sc_packing *packing = format->packing;
-    struct sc_tile_layout layout = sc_tile_layout(format, n);
-    uint8_t *codes = tile + layout.head_bytes, code[SC_BLOCK_MAX];
+    void (*unpack)(const void *, struct sc_block *) = packing->codes ? packing->codes : format->unpack;
+    uint8_t *codes = tile + layout->head_bytes + r * WORD;
+    size_t size = format->block_size;
     struct sc_block block;
-    for (size_t b = 0; b < n / format->block_size; b++, blocks += format->block_bytes) {
-        format->unpack(blocks, &block);
-        put_head(format, &layout, tile, r, b, &block);
-        if (packing->codebook)
-            for (size_t i = 0; i < format->block_size; i++) code[i] = code_of[(uint8_t)block.q[i]];
-        else
-            for (size_t i = 0; i < format->block_size; i++) code[i] = (uint8_t)(block.q[i] + packing->offset);
-        for (size_t i = 0; i < format->block_size; i += CHUNK, codes += packing->bits * VECTOR)
-            put_codes(packing->bits, codes, r, code + i);
+    for (size_t b = 0; b < n / size; b++, blocks += format->block_bytes, codes += size / CHUNK * bits * VECTOR) {
+        unpack(blocks, &block);
+        put_head(format, layout, tile, r, b, blocks, &block);
+        put_codes(bits, block.q, size, (uint8_t)packing->offset, codes);
+    }
+}
+
+static void pack_quantized_lane(const struct sc_format *format, const struct sc_tile_layout *layout,
+                                const uint8_t *blocks, size_t n, uint8_t *tile, size_t r)
+{
+    switch (format->packing->bits) { // so that compilers make code for each
+    case 2: pack_lane(2, format, layout, blocks, n, tile, r); break;
+    case 3: pack_lane(3, format, layout, blocks, n, tile, r); break;
+    case 4: pack_lane(4, format, layout, blocks, n, tile, r); break;
+    case 5: pack_lane(5, format, layout, blocks, n, tile, r); break;
+    case 6: pack_lane(6, format, layout, blocks, n, tile, r); break;
+    default: pack_lane(8, format, layout, blocks, n, tile, r);
     }
 }
 
@@ -150,26 +141,29 @@ static void pack_float_lane(const uint8_t *row, size_t n, size_t bytes, uint8_t 
         for (size_t i = 0; i < n; i++) memcpy(group + 2 * (i * SC_GROUP_ROWS + r), row + 2 * i, 2);
 }
 
+static void pack_tile(const struct sc_format *format, const uint8_t *rows, size_t row_stride, size_t n_rows, size_t n,
+                      uint8_t *tile)
+{
+    if (!format->packing) {
+        for (size_t r = 0; r < n_rows; r++) pack_float_lane(rows + r * row_stride, n, format->block_bytes, tile, r);
+        return;
+    }
+    struct sc_tile_layout layout = sc_tile_layout(format, n);
+    memset(tile + layout.head_bytes - SC_TILE_ALIGNMENT, 0, SC_TILE_ALIGNMENT); // what pads the head is zero
+    for (size_t r = 0; r < n_rows; r++) pack_quantized_lane(format, &layout, rows + r * row_stride, n, tile, r);
+}
+
 void sc_pack_group(const struct sc_format *format, const void *rows, size_t row_stride, size_t n_rows, size_t k,
                    void *group)
 {
-    uint8_t *tile = group, code_of[256];
+    uint8_t *tile = group;
     const uint8_t *at = rows;
     if (n_rows < SC_GROUP_ROWS) memset(group, 0, sc_packed_group_bytes(format, k));
-    if (format->packing) invert_codebook(format->packing, code_of);
     for (size_t start = 0; start < k; start += SC_TILE_ELEMENTS) {
-        size_t n = SC_MIN(k - start, (size_t)SC_TILE_ELEMENTS), tile_bytes = sc_packed_tile_bytes(format, n);
-        if (format->packing) { // what pads the head is zero
-            size_t head = sc_tile_layout(format, n).head_bytes;
-            memset(tile + head - SC_TILE_ALIGNMENT, 0, SC_TILE_ALIGNMENT);
-        }
-        for (size_t r = 0; r < n_rows; r++) {
-            const uint8_t *row = at + r * row_stride;
-            if (format->packing) pack_lane(format, row, n, tile, r, code_of);
-            else pack_float_lane(row, n, format->block_bytes, tile, r);
-        }
-        at += n / format->block_size * format->block_bytes;
-        tile += tile_bytes;
+        size_t n = SC_MIN(k - start, (size_t)SC_TILE_ELEMENTS);
+        pack_tile(format, at, row_stride, n_rows, n, tile);
+        at += sc_format_row_bytes(format, n);
+        tile += sc_packed_tile_bytes(format, n);
     }
 }
 
@@ -184,7 +178,8 @@ static void get_codes(unsigned bits, const uint8_t *codes, size_t r, uint8_t cod
         if (bits == 6) two = high[i / 16 * VECTOR + j] >> (i % 16 / 4 * 2) & 3u;
         if (bits == 5 || bits == 3) one = high[j] >> (i / 4) & 1u;
         if (bits == 8) code[i] = low[i / 4 * VECTOR + j];
-        else if (bits >= 4) code[i] = (uint8_t)((low[i % 16 / 4 * VECTOR + j] >> (i / 16 * 4) & 15u) | (two | one) << 4);
+        else if (bits >= 4)
+            code[i] = (uint8_t)((low[i % 16 / 4 * VECTOR + j] >> (i / 16 * 4) & 15u) | (two | one) << 4);
         else code[i] = (uint8_t)((low[i / 16 * VECTOR + j] >> (i % 16 / 4 * 2) & 3u) | one << 2);
     }
 }
@@ -228,8 +223,7 @@ void sc_packed_block(const struct sc_format *format, const void *tile, size_t n,
 static void decode_tile(const struct sc_format *format, const uint8_t *tile, size_t n, size_t r, float *out)
 {
     if (!format->packing) {
-        for (size_t i = 0; i < n; i++)
-            format->decode(tile + (i * SC_GROUP_ROWS + r) * format->block_bytes, out + i, 1);
+        for (size_t i = 0; i < n; i++) format->decode(tile + (i * SC_GROUP_ROWS + r) * format->block_bytes, out + i, 1);
         return;
     }
     for (size_t b = 0; b < n / format->block_size; b++) {

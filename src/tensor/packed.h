@@ -45,7 +45,10 @@ struct sc_packing {
     uint8_t bits; // of a code: 2, 3, 4, 5, 6 or 8
     int8_t offset;
     enum sc_head head;
+    uint8_t d_at;           // where d lies in the file's block; m follows it
+    bool minus_m;           // the file's block has -m
     const int8_t *codebook; // [1 << bits], or NULL
+    void (*codes)(const void *block, struct sc_block *out); // with a codebook: `unpack`, but q are the codes
 };
 
 // Where the parts of a tile of n elements lie.

@@ -56,13 +56,35 @@ static inline void sc_unpack_nibbles(const uint8_t *restrict packed, uint8_t *re
     for (size_t i = 0; i < 16; i++) out[16 + i] = packed[i] >> 4;
 }
 
+// Numbers in the place of their codes.
+static inline void sc_look_up(int8_t *q, size_t n, const int8_t codebook[16])
+{
+    for (size_t i = 0; i < n; i++) q[i] = codebook[q[i]];
+}
+
 // The 64 bytes of a 256-block's two-bit numbers: in each half of 128, byte l holds elements l, 32+l, 64+l, 96+l,
 // the first in its lowest bits.
 static inline void sc_unpack_two_bits(const uint8_t *restrict packed, uint8_t *restrict out)
 {
-    for (size_t half = 0; half < 2; half++)
-        for (size_t s = 0; s < 4; s++)
-            for (size_t l = 0; l < 32; l++) out[128 * half + 32 * s + l] = (packed[32 * half + l] >> (2 * s)) & 3;
+    for (size_t half = 0; half < 2; half++, packed += 32, out += 128)
+        for (size_t l = 0; l < 32; l++) { // shifts by constants, so that compilers vectorize this
+            out[l] = packed[l] & 3;
+            out[32 + l] = packed[l] >> 2 & 3;
+            out[64 + l] = packed[l] >> 4 & 3;
+            out[96 + l] = packed[l] >> 6;
+        }
+}
+
+// The fifth bits of Q5_0 and Q5_1: bit i of `bits` becomes out[i], 16 or 0. Eight at a time: a byte is copied eight
+// times, copy j keeps its bit j, and adding 127 carries whatever is left into the copy's highest bit.
+static inline void sc_unpack_fifth_bits(uint32_t bits, uint8_t *restrict out)
+{
+    for (size_t i = 0; i < 32; i += 8, bits >>= 8) {
+        uint64_t x = (bits & 255) * UINT64_C(0x0101010101010101) & UINT64_C(0x8040201008040201);
+        x = (x + UINT64_C(0x7f7f7f7f7f7f7f7f)) >> 3 & UINT64_C(0x1010101010101010);
+        if (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__) x = __builtin_bswap64(x);
+        memcpy(out + i, &x, sizeof x);
+    }
 }
 
 // The 12 bytes of eight 6-bit scales and eight 6-bit mins of Q4_K and Q5_K, for j in 0..3, high bits left:

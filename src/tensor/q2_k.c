@@ -31,7 +31,7 @@ static void decode(const void *restrict blocks, float *restrict out, size_t n_bl
     }
 }
 
-static const struct sc_packing packing = { .bits = 2, .head = SC_HEAD_DM_NIBBLES };
+static const struct sc_packing packing = { .bits = 2, .head = SC_HEAD_DM_NIBBLES, .d_at = 80, .minus_m = true };
 
 const struct sc_format sc_format_q2_k = {
     .name = "Q2_K",

@@ -23,7 +23,10 @@ static void unpack(const void *restrict from, struct sc_block *restrict out)
     }
     sc_unpack_two_bits(bytes + 32, low);
     for (size_t s = 0; s < 8; s++)
-        for (size_t l = 0; l < 32; l++) out->q[32 * s + l] = (int8_t)(low[32 * s + l] + (bytes[l] >> s & 1) * 4 - 4);
+        for (size_t l = 0; l < 32; l++) {
+            uint8_t third = bytes[l] & (uint8_t)(1u << s);
+            out->q[32 * s + l] = (int8_t)(low[32 * s + l] - (third ? 0 : 4));
+        }
 }
 
 static void decode(const void *restrict blocks, float *restrict out, size_t n_blocks)
@@ -36,7 +39,7 @@ static void decode(const void *restrict blocks, float *restrict out, size_t n_bl
     }
 }
 
-static const struct sc_packing packing = { .bits = 3, .offset = 4, .head = SC_HEAD_D_SCALES };
+static const struct sc_packing packing = { .bits = 3, .offset = 4, .head = SC_HEAD_D_SCALES, .d_at = 108 };
 
 const struct sc_format sc_format_q3_k = {
     .name = "Q3_K",

@@ -11,12 +11,12 @@ enum { BLOCK_SIZE = 32, BLOCK_BYTES = 22, GROUP = BLOCK_SIZE };
 static void unpack(const void *restrict from, struct sc_block *restrict out)
 {
     const uint8_t *bytes = from;
-    uint8_t nibbles[BLOCK_SIZE];
-    uint32_t fifth = sc_load_u32(bytes + 2);
+    uint8_t nibbles[BLOCK_SIZE], fifth[BLOCK_SIZE];
     out->d = sc_load_f16(bytes);
     out->scale[0] = 1;
     sc_unpack_nibbles(bytes + 6, nibbles);
-    for (uint32_t i = 0; i < BLOCK_SIZE; i++) out->q[i] = (int8_t)((int32_t)(nibbles[i] | (fifth >> i & 1) << 4) - 16);
+    sc_unpack_fifth_bits(sc_load_u32(bytes + 2), fifth);
+    for (size_t i = 0; i < BLOCK_SIZE; i++) out->q[i] = (int8_t)((nibbles[i] | fifth[i]) - 16);
 }
 
 static void decode(const void *restrict blocks, float *restrict out, size_t n_blocks)

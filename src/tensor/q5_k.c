@@ -34,7 +34,7 @@ static void decode(const void *restrict blocks, float *restrict out, size_t n_bl
     }
 }
 
-static const struct sc_packing packing = { .bits = 5, .head = SC_HEAD_DM_SIX_BITS };
+static const struct sc_packing packing = { .bits = 5, .head = SC_HEAD_DM_SIX_BITS, .minus_m = true };
 
 const struct sc_format sc_format_q5_k = {
     .name = "Q5_K",

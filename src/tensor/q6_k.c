@@ -37,7 +37,7 @@ static void decode(const void *restrict blocks, float *restrict out, size_t n_bl
     }
 }
 
-static const struct sc_packing packing = { .bits = 6, .offset = 32, .head = SC_HEAD_D_SCALES };
+static const struct sc_packing packing = { .bits = 6, .offset = 32, .head = SC_HEAD_D_SCALES, .d_at = 208 };
 
 const struct sc_format sc_format_q6_k = {
     .name = "Q6_K",

@@ -29,7 +29,7 @@ static void decode(const void *restrict blocks, float *restrict out, size_t n_bl
     }
 }
 
-static const struct sc_packing packing = { .bits = 2, .offset = 1, .head = SC_HEAD_D };
+static const struct sc_packing packing = { .bits = 2, .offset = 1, .head = SC_HEAD_D, .d_at = 64 };
 
 const struct sc_format sc_format_tq2_0 = {
     .name = "TQ2_0",
