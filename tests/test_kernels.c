@@ -1,14 +1,16 @@
 // Kernels: every level against `base` bit for bit, `base` against the written rules and against double precision.
 //
-// kernels_levels.c, kernels_matmul.c and kernels_attend.c compare levels; kernels_rules.c has the rules once more, in
-// the plainest way; kernels_elementary.c measures accuracy; kernels_check.c is what they share.
+// kernels_levels.c, kernels_matmul.c and kernels_attend.c compare levels; kernels_rules.c and kernels_rules_attend.c
+// have the rules once more, in the plainest way; kernels_elementary.c measures accuracy; kernels_check.c is what they
+// share.
 #include "kernel_check.h"
 
 int main(void)
 {
-    static struct CMUnitTest tests[5 * KC_TESTS_MAX];
+    static struct CMUnitTest tests[6 * KC_TESTS_MAX];
     size_t n = 0;
     n += kc_rule_tests(tests + n);
+    n += kc_attend_rule_tests(tests + n);
     n += kc_elementary_tests(tests + n);
     n += kc_level_tests(tests + n);
     n += kc_matmul_tests(tests + n);

@@ -10,7 +10,7 @@
 //     "program":  { "n_ops", "ops": { "linear": 12, ... }, "lines": ["..."],
 //                   "per_token":  { "weight_bytes", "int8_macs", "f32_macs" },           what one token's products read
 //                   "per_logits": { ... } },                                            and what its logits add to that
-//     "memory":   { "n_context", "weights", "cache_f16", "cache_f32", "work" } }         bytes of a default session
+//     "memory":   { "n_context", "weights", "cache_f16", "cache_f32", "cache_q8_0", "work" } }         bytes of a default session
 //
 // Instead of model, program and memory, a file that cannot be run has "reason", a sentence that says why.
 //
@@ -361,15 +361,18 @@ static void put_program(struct json *j, const struct sc_program *program)
 static socle_status put_memory(struct json *j, const struct sc_model *model, uint32_t n_context, socle_error *err)
 {
     struct sc_session_options options = { .n_context = n_context };
-    struct sc_memory_need f16, f32;
+    struct sc_memory_need f16, f32, q8_0;
     SC_TRY(sc_session_need(model, &options, &f16, err));
-    options.cache_f32 = true;
+    options.cache = SC_CACHE_F32;
     SC_TRY(sc_session_need(model, &options, &f32, err));
+    options.cache = SC_CACHE_Q8_0;
+    SC_TRY(sc_session_need(model, &options, &q8_0, err));
     open_named(j, "memory", '{');
     name_u64(j, "n_context", n_context ? n_context : SC_MIN(model->hparams.n_context, (uint32_t)SC_CONTEXT_DEFAULT));
     name_u64(j, "weights", f16.weights);
     name_u64(j, "cache_f16", f16.cache);
     name_u64(j, "cache_f32", f32.cache);
+    name_u64(j, "cache_q8_0", q8_0.cache);
     name_u64(j, "work", f16.work);
     close_with(j, '}');
     return SOCLE_OK;

@@ -151,6 +151,7 @@ static int read_work(struct bench *b, const char *path)
         cli_error("the model's description cannot be read: %s", problem.text);
         return SOCLE_FAILED;
     }
+    static const char *const cache_names[] = { "cache_f16", "cache_f32", "cache_q8_0" };
     b->work = (struct bench_work){
         number_of(d, "program", "per_token", "weight_bytes"),
         number_of(d, "program", "per_token", "int8_macs"),
@@ -158,7 +159,7 @@ static int read_work(struct bench *b, const char *path)
         number_of(d, "program", "per_logits", "weight_bytes"),
         number_of(d, "program", "per_logits", "int8_macs"),
         number_of(d, "program", "per_logits", "f32_macs"),
-        number_of(d, "memory", NULL, b->options->session.cache_f32 ? "cache_f32" : "cache_f16") /
+        number_of(d, "memory", NULL, cache_names[b->options->session.cache]) /
             number_of(d, "memory", NULL, "n_context"),
     };
     json_decref(d);

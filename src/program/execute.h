@@ -25,7 +25,7 @@ struct sc_run {
     const struct sc_plan *plan;
     const struct sc_kernels *kernels;
     struct sc_pool *pool;
-    char *memory;                    // plan->n_bytes
+    char *memory;                    // plan->n_bytes, of which the last part is shared by an op's tasks
     char *scratch;                   // plan->scratch_bytes for each thread
     const struct sc_kv_layer *cache; // [n_layers]
     size_t n_context;                // positions that the session can hold
@@ -65,8 +65,10 @@ static inline int32_t *sc_run_i32(const struct sc_run *run, struct sc_value v, s
     return (int32_t *)(void *)sc_run_bytes(run, v, sub_row) + v.offset;
 }
 
-// A sub-row of a quantized value.
-struct sc_q8 sc_run_q8(const struct sc_run *run, struct sc_value v, size_t sub_row);
+// A quantized value's panel `i` of head h, for n of the value's sub-rows from SC_PANEL * i on.
+struct sc_panel sc_run_panel(const struct sc_run *run, struct sc_value v, size_t h, size_t i);
+
+static inline void *sc_run_shared(const struct sc_run *run) { return run->memory + run->plan->shared_offset; }
 
 // Splits n_sub_rows of `width` elements into tasks of about 16384 elements: rows begin..end of task `task`.
 size_t sc_run_row_tasks(size_t n_sub_rows, size_t width);

@@ -42,8 +42,10 @@ static struct sc_work attend_work(const struct sc_run *run, const struct sc_op *
     uint64_t window = op->attend.window ? op->attend.window : UINT64_MAX, n_seen = 0;
     for (size_t row = 0; row < run->n_rows; row++) n_seen += SC_MIN(run->positions[row] + UINT64_C(1), window);
     uint64_t first = run->positions[0] + UINT64_C(1), last = run->positions[run->n_rows - 1] + UINT64_C(1);
-    uint64_t n_read = last - (first > window ? first - window : 0), dim = kv->dim_k + (kv->v ? kv->dim_v : 0);
-    work.bytes = n_read * dim * (kv->f32 ? 4 : 2) * run->program->layers[op->layer].n_heads;
+    uint64_t n_read = last - (first > window ? first - window : 0);
+    uint64_t row_bytes = sc_cache_row_bytes(kv->format, kv->dim_k);
+    if (kv->v) row_bytes += sc_cache_row_bytes(kv->format, kv->dim_v);
+    work.bytes = n_read * row_bytes * run->program->layers[op->layer].n_heads;
     work.f32_macs = n_seen * op->in[0].n_heads * (op->in[0].head_dim + op->out[0].head_dim);
     return work;
 }
