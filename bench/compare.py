@@ -34,12 +34,6 @@ def note(message):
 
 # ---- running programs, with an eye on who else computes
 
-def take_precedence():
-    """In a child: before all programs of ordinary priority, which keep what the system reserves for them (5 %)."""
-    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(5))
-
-
-
 def busy_seconds():
     """Processor seconds that anyone has used, the hypervisor's neighbours (steal) included; None where unknown."""
     try:
@@ -58,21 +52,17 @@ def own_seconds():
 class Run:
     """One run of a program: its output, how long it took, and what share of the processors others used meanwhile."""
 
-    realtime = False
-
     def __init__(self, command, timeout):
         busy, own, started = busy_seconds(), own_seconds(), time.monotonic()
         self.error = None
         try:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                  timeout=timeout, text=True, preexec_fn=take_precedence if Run.realtime else None)
+                                  timeout=timeout, text=True)
             self.output = done.stdout
             if done.returncode != 0:
                 self.error = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         except subprocess.TimeoutExpired:
             self.error = f"not done after {timeout:.0f} s"
-        except subprocess.SubprocessError:
-            fail("--realtime needs the right to set priorities (root)")
         except OSError as e:
             self.error = f"{command[0]}: {e.strerror}"
         self.seconds = time.monotonic() - started
@@ -283,7 +273,6 @@ def parse():
     p.add_argument("--depths", type=numbers, default=[4096], metavar="N,...", help="depths to generate at as well (4096)")
     p.add_argument("--only", type=kinds, default=list(KINDS), metavar="KIND,...", help=f"of {', '.join(KINDS)}")
     p.add_argument("--quiet", type=float, default=0, metavar="S", help="before each run wait up to S seconds for a quiet machine")
-    p.add_argument("--realtime", action="store_true", help="run before all other programs (root; others nearly stop)")
     p.add_argument("--timeout", type=float, default=1800, metavar="S", help="give a run up after S seconds (1800)")
     p.add_argument("--json", metavar="OUT", help="write every figure")
     p.add_argument("--svg", metavar="OUT", help="draw a chart")
@@ -298,7 +287,6 @@ def parse():
 
 
 def measure(options):
-    Run.realtime = options.realtime
     ours, peer = Socle(options), find_peer(options)
     if not peer and options.peer != "none":
         note("llama.cpp was not found: Socle is measured alone (bench/README.md says how to install it)")
