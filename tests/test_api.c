@@ -304,7 +304,7 @@ static void a_session_that_does_not_fit_is_refused_with_the_numbers(void **state
         unsigned long pages = 0;
         if (!file || fscanf(file, "%lu", &pages) != 1) _exit(9);
         fclose(file);
-        limit.rlim_cur = limit.rlim_max = pages * 4096 + (8 << 20);
+        limit.rlim_cur = limit.rlim_max = pages * 4096 + (1 << 20);
         setrlimit(RLIMIT_AS, &limit);
         socle_session *session;
         socle_error err = { 0 };

@@ -31,6 +31,15 @@ typedef void socle_progress_callback(void *context, uint64_t done, uint64_t tota
 socle_status socle_model_prepare(const socle_model *model, uint32_t n_threads, socle_progress_callback *progress,
                                  void *context, socle_error *err);
 
+// Writes the model with its weights packed to a file that loads at once and serves every machine; or leaves what was
+// at `path`. A packed model is copied, its checksums verified on the way. Errors: SOCLE_IO, SOCLE_BAD_FILE,
+// SOCLE_NO_MEMORY, SOCLE_BAD_ARGUMENT for a file without weights.
+socle_status socle_model_pack(const socle_model *model, const char *path, uint32_t n_threads,
+                              socle_progress_callback *progress, void *context, socle_error *err);
+// Compares every tensor of a packed file with its checksum. Errors: SOCLE_BAD_FILE names the first damaged tensor, or
+// says that the file has no checksums; those of opening it.
+socle_status socle_verify(const char *path, socle_progress_callback *progress, void *context, socle_error *err);
+
 typedef struct socle_model_info {
     const char *family;    // "llama", "qwen3", ...
     const char *name;      // general.name, or the file's name

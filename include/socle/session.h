@@ -20,7 +20,7 @@ typedef enum socle_cache { SOCLE_CACHE_F16, SOCLE_CACHE_F32, SOCLE_CACHE_Q8_0 } 
 // Zero-initialized options are the defaults.
 typedef struct socle_session_options {
     uint32_t n_context;    // positions; 0: the model's, at most 8192
-    uint32_t n_batch;      // prompt tokens computed together; 0: 256
+    uint32_t n_batch;      // prompt tokens computed together; 0: 512
     uint32_t n_logits;     // of these, at most how many keep logits at once; 0: 1
     uint32_t n_threads;    // 0: every processor this process may use
     socle_cache cache;     // how keys and values are kept; default F16
@@ -64,6 +64,20 @@ typedef bool socle_logits_callback(void *context, size_t i, const float *logits)
 // stay: see socle_session_n_past) and SOCLE_NOT_FINITE (the chunk stays, too).
 socle_status socle_evaluate(socle_session *session, const int32_t *tokens, size_t n_tokens, size_t first_logits,
                             socle_logits_callback *callback, void *context, socle_error *err);
+
+typedef struct socle_evaluation {
+    const int32_t *tokens;
+    size_t n_tokens, first_logits;
+    socle_logits_callback *callback;
+    void *context;
+} socle_evaluation;
+
+// socle_evaluate of what[i] in sessions[i], computed in common batches: many short evaluations together are faster than
+// one after another, because the weights are read once for all. The sessions are different ones of one model; the
+// first lends its memory and threads and has the largest context. The bits are those of each session alone.
+// After an error the sessions may be at different points: see socle_session_n_past.
+socle_status socle_evaluate_together(socle_session *const *sessions, const socle_evaluation *what, size_t n,
+                                     socle_error *err);
 
 // ---- generating
 

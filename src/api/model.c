@@ -6,6 +6,7 @@
 
 #include "base/size.h"
 #include "formats/gguf.h"
+#include "models/pack.h"
 
 char *sc_api_text(const struct sc_gguf *gguf, const char *key)
 {
@@ -92,6 +93,25 @@ SC_EXPORT socle_status socle_model_prepare(const socle_model *m, uint32_t n_thre
 {
     if (!m->model) return SOCLE_OK;
     return sc_model_prepare(m->model, n_threads ? n_threads : sc_processor_count(), progress, context, err);
+}
+
+SC_EXPORT socle_status socle_model_pack(const socle_model *m, const char *path, uint32_t n_threads,
+                                        socle_progress_callback *progress, void *context, socle_error *err)
+{
+    if (!m->model)
+        return sc_fail(err, SOCLE_BAD_ARGUMENT, "%s: holds a vocabulary but no weights", sc_gguf_path(m->gguf));
+    SC_TRY(socle_model_prepare(m, n_threads, NULL, NULL, err));
+    return sc_model_write_packed(m->model, path, progress, context, err);
+}
+
+SC_EXPORT socle_status socle_verify(const char *path, socle_progress_callback *progress, void *context,
+                                    socle_error *err)
+{
+    struct sc_gguf *gguf;
+    SC_TRY(sc_gguf_open(path, &gguf, err));
+    socle_status status = sc_gguf_verify(gguf, progress, context, err);
+    sc_gguf_close(gguf);
+    return status;
 }
 
 SC_EXPORT void socle_model_free(socle_model *m)

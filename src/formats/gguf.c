@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/size.h"
+#include "tensor/packed.h"
 #include "formats/gguf_internal.h"
 
 enum { SHARDS_MAX = 10000 };
@@ -181,9 +182,23 @@ static socle_status create(const char *path, struct sc_gguf **out, socle_error *
     return sc_fail_memory(err, strlen(path), "a GGUF reader");
 }
 
+// Packed tensors are understood only in the layout that this version writes.
+static socle_status check_packed(const struct sc_gguf *gguf, socle_error *err)
+{
+    uint32_t version = 0;
+    SC_TRY(sc_gguf_get_u32(gguf, SC_PACKED_VERSION_KEY, &version, err));
+    bool packed = version != 0;
+    for (uint64_t i = 0; i < sc_gguf_n_tensors(gguf); i++) packed = packed || sc_gguf_tensor_at(gguf, i)->packed;
+    if (!packed || version == SC_PACKED_VERSION) return SOCLE_OK;
+    return sc_fail(err, SOCLE_UNSUPPORTED,
+                   "%s: is packed in version %u of the layout, expected %d: pack the original again with 'socle pack'",
+                   gguf->path, version, SC_PACKED_VERSION);
+}
+
 static socle_status finish(struct sc_gguf *gguf, socle_status status, struct sc_gguf **out, socle_error *err)
 {
     if (status == SOCLE_OK) status = build_index(gguf, err);
+    if (status == SOCLE_OK) status = check_packed(gguf, err);
     if (status == SOCLE_OK) *out = gguf;
     else sc_gguf_close(gguf);
     return status;

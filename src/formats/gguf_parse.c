@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/size.h"
+#include "tensor/packed.h"
 
 enum {
     VALUE_BYTES_MIN = 8 + 4 + 1,          // an empty key, a type, one byte
@@ -171,15 +172,26 @@ static socle_status take_shape(struct cursor *c, struct sc_tensor *tensor)
     return SOCLE_OK;
 }
 
+// Bytes of a row, or of a group of 16 packed rows; false when they overflow.
+static bool row_size(const struct sc_tensor *tensor, uint64_t *out)
+{
+    uint64_t k = tensor->shape[0];
+    if (!tensor->packed) return sc_u64_mul(k / tensor->format->block_size, tensor->format->block_bytes, out);
+    if (k > UINT32_MAX) return false; // no product is so wide
+    *out = sc_packed_group_bytes(tensor->format, (size_t)k);
+    return true;
+}
+
 // Everything that can be said of a tensor before the data section's place is known.
 static socle_status take_tensor(struct cursor *c, struct sc_tensor *tensor, uint64_t *offset)
 {
-    uint64_t id, row_bytes, n_bytes;
+    uint64_t id, row_bytes, n_rows, n_bytes = 0;
     SC_TRY(take_name(c, SC_GGUF_TENSOR_NAME_BYTES_MAX, "a tensor's name", &tensor->name));
     SC_TRY(take_shape(c, tensor));
     SC_TRY(take_uint(c, 4, "a tensor's format", &id));
     SC_TRY(take_uint(c, 8, "a tensor's offset", offset));
-    tensor->format = sc_format_find((uint32_t)id);
+    tensor->packed = (id & 0xffff0000u) == SC_PACKED_FORMAT;
+    tensor->format = sc_format_find((uint32_t)(tensor->packed ? id & 0xffffu : id));
     if (!tensor->format)
         return sc_fail(c->err, SOCLE_UNSUPPORTED, "%s: tensor '%.*s': format number %llu is not one that socle reads",
                        c->file->path, SC_TEXT_ARGS(tensor->name), (unsigned long long)id);
@@ -187,16 +199,16 @@ static socle_status take_tensor(struct cursor *c, struct sc_tensor *tensor, uint
         return FAIL(c, "%s: tensor '%.*s': rows of %llu elements, expected a multiple of %u, the block size of %s",
                     c->file->path, SC_TEXT_ARGS(tensor->name), (unsigned long long)tensor->shape[0],
                     tensor->format->block_size, tensor->format->name);
-    row_bytes = tensor->shape[0] / tensor->format->block_size;
-    bool fits = sc_u64_mul(row_bytes, tensor->format->block_bytes, &row_bytes);
-    n_bytes = row_bytes;
-    for (uint32_t d = 1; d < SC_DIMS_MAX; d++) fits = fits && sc_u64_mul(n_bytes, tensor->shape[d], &n_bytes);
+    bool fits = row_size(tensor, &row_bytes);
+    n_rows = tensor->packed ? (tensor->shape[1] + SC_GROUP_ROWS - 1) / SC_GROUP_ROWS : tensor->shape[1];
+    fits = fits && sc_u64_mul(row_bytes, n_rows, &n_bytes);
+    tensor->matrix_stride = fits ? n_bytes : 0;
+    for (uint32_t d = 2; d < SC_DIMS_MAX; d++) fits = fits && sc_u64_mul(n_bytes, tensor->shape[d], &n_bytes);
     if (!fits || n_bytes > c->file->n_bytes)
         return FAIL(c, "%s: tensor '%.*s': its data would be larger than the file's %llu bytes", c->file->path,
                     SC_TEXT_ARGS(tensor->name), (unsigned long long)c->file->n_bytes);
     tensor->n_bytes = n_bytes;
     tensor->row_stride = row_bytes;
-    tensor->matrix_stride = row_bytes * tensor->shape[1];
     return SOCLE_OK;
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/size.h"
+#include "tensor/packed.h"
 #include "formats/gguf_internal.h"
 
 enum { VERSION = 3, ALIGNMENT_DEFAULT = 32, TEMPORARY_TRIES = 100 };
@@ -22,6 +23,7 @@ struct pending {
     uint32_t n_dims;
     uint64_t shape[SC_DIMS_MAX];
     uint64_t n_rows, row_bytes, offset; // offset from the start of the data section
+    bool packed;                        // one "row" is then all of it
     const void *data;                   // or NULL, then:
     sc_gguf_row_source source;
     void *user;
@@ -213,6 +215,15 @@ socle_status sc_gguf_writer_set_i32s(struct sc_gguf_writer *writer, const char *
     return end_pair(writer, mark, err);
 }
 
+socle_status sc_gguf_writer_set_u64s(struct sc_gguf_writer *writer, const char *key, const uint64_t *values, uint64_t n,
+                                     socle_error *err)
+{
+    size_t mark;
+    SC_TRY(begin_array(writer, sc_text_of(key), SC_GGUF_U64, n, &mark, err));
+    for (uint64_t i = 0; i < n; i++) put_uint(&writer->metadata, values[i], 8);
+    return end_pair(writer, mark, err);
+}
+
 socle_status sc_gguf_writer_set_f32s(struct sc_gguf_writer *writer, const char *key, const float *values, uint64_t n,
                                      socle_error *err)
 {
@@ -318,6 +329,20 @@ socle_status sc_gguf_writer_add_tensor_rows(struct sc_gguf_writer *writer, const
     return add(writer, tensor, shape, err);
 }
 
+socle_status sc_gguf_writer_add_packed(struct sc_gguf_writer *writer, const char *name, const struct sc_tensor *tensor,
+                                       socle_error *err)
+{
+    struct pending pending = {
+        .name = sc_text_of(name), .format = tensor->format, .n_dims = tensor->n_dims, .data = tensor->data
+    };
+    SC_TRY(add(writer, pending, tensor->shape, err));
+    struct pending *added = &writer->tensors[writer->n_tensors - 1];
+    added->packed = true;
+    added->n_rows = 1;
+    added->row_bytes = tensor->n_bytes;
+    return SOCLE_OK;
+}
+
 // ---- writing
 
 // Where the bytes go: a file, or a buffer when there is none.
@@ -380,7 +405,7 @@ static socle_status build_head(const struct sc_gguf_writer *writer, struct sc_bu
         put_text(head, tensor->name);
         put_uint(head, tensor->n_dims, 4);
         for (uint32_t d = 0; d < tensor->n_dims; d++) put_uint(head, tensor->shape[d], 8);
-        put_uint(head, tensor->format->id, 4);
+        put_uint(head, tensor->format->id | (tensor->packed ? SC_PACKED_FORMAT : 0), 4);
         put_uint(head, offset, 8);
         uint64_t end;
         if (!sc_u64_add(offset, tensor->n_rows * tensor->row_bytes, &end) ||

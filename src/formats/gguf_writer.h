@@ -32,6 +32,8 @@ socle_status sc_gguf_writer_set_text(struct sc_gguf_writer *writer, const char *
 // Arrays of n.
 socle_status sc_gguf_writer_set_i32s(struct sc_gguf_writer *writer, const char *key, const int32_t *values, uint64_t n,
                                      socle_error *err);
+socle_status sc_gguf_writer_set_u64s(struct sc_gguf_writer *writer, const char *key, const uint64_t *values, uint64_t n,
+                                     socle_error *err);
 socle_status sc_gguf_writer_set_f32s(struct sc_gguf_writer *writer, const char *key, const float *values, uint64_t n,
                                      socle_error *err);
 socle_status sc_gguf_writer_set_texts(struct sc_gguf_writer *writer, const char *key, const struct sc_text *values,
@@ -50,6 +52,10 @@ socle_status sc_gguf_writer_add_tensor(struct sc_gguf_writer *writer, const char
 socle_status sc_gguf_writer_add_tensor_rows(struct sc_gguf_writer *writer, const char *name,
                                             const struct sc_format *format, uint32_t n_dims, const uint64_t *shape,
                                             sc_gguf_row_source source, void *user, socle_error *err);
+
+// A packed tensor (tensor/packed.h), its data borrowed like the others'.
+socle_status sc_gguf_writer_add_packed(struct sc_gguf_writer *writer, const char *name, const struct sc_tensor *tensor,
+                                       socle_error *err);
 
 // Writes the whole file under `path` or leaves what was there: a temporary file beside it, fsync, rename.
 socle_status sc_gguf_writer_write(const struct sc_gguf_writer *writer, const char *path, socle_error *err);

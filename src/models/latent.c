@@ -27,6 +27,10 @@ static void split(struct sc_loader *l, const struct sc_tensor *kv_b, struct abso
                             (unsigned long long)kv_b->shape[1]);
         return;
     }
+    if (kv_b->packed) {
+        sc_load_fail_packed(l, kv_b);
+        return;
+    }
     float *data, *row = sc_arena_array(&l->model->arena, rank, sizeof *row);
     struct sc_tensor *k_b = sc_load_new_tensor(l, kv_b->name, nope, rank, h->n_head, &data);
     struct sc_tensor *v_b = sc_arena_alloc(&l->model->arena, sizeof *v_b);

@@ -34,6 +34,13 @@ const struct sc_tensor *sc_load_tensor(struct sc_loader *l, bool optional, const
     return find(l, optional, name);
 }
 
+void sc_load_fail_packed(struct sc_loader *l, const struct sc_tensor *tensor)
+{
+    l->status = sc_fail(l->err, SOCLE_BAD_FILE,
+                        "%s: tensor '%.*s' is packed, but only weights of products may be: pack the original again",
+                        sc_gguf_path(l->model->gguf), SC_TEXT_ARGS(tensor->name));
+}
+
 static const float *vector(struct sc_loader *l, const struct sc_tensor *tensor, uint64_t n)
 {
     if (!tensor) return NULL;
@@ -42,6 +49,10 @@ static const float *vector(struct sc_loader *l, const struct sc_tensor *tensor, 
         l->status = sc_fail(l->err, SOCLE_BAD_FILE, "%s: tensor '%.*s': expected %llu elements, found %llu",
                             sc_gguf_path(l->model->gguf), SC_TEXT_ARGS(tensor->name), (unsigned long long)n,
                             (unsigned long long)n_elements);
+        return NULL;
+    }
+    if (tensor->packed) {
+        sc_load_fail_packed(l, tensor);
         return NULL;
     }
     if (strcmp(tensor->format->name, "F32") == 0) return tensor->data;

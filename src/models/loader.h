@@ -32,6 +32,8 @@ struct sc_linear sc_load_matrices(struct sc_loader *l, bool optional, uint32_t l
 // that have `ffn_scale`: the bias is multiplied here, once.
 struct sc_linear sc_load_ffn_matrices(struct sc_loader *l, bool optional, uint32_t layer, const char *name,
                                       uint64_t n_in, uint64_t n_out, uint64_t n_matrices);
+// Fails because a packed tensor is used otherwise than in a product.
+void sc_load_fail_packed(struct sc_loader *l, const struct sc_tensor *tensor);
 // A tensor of this model's own: zeroed f32 memory that lives as long as the model. NULL on failure.
 struct sc_tensor *sc_load_new_tensor(struct sc_loader *l, struct sc_text name, uint64_t k, uint64_t n_rows,
                                      uint64_t n_matrices, float **data);

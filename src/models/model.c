@@ -67,6 +67,7 @@ void sc_model_free(struct sc_model *model)
     if (!model) return;
     sc_program_free(&model->program);
     sc_memory_release(model->packed, model->packed_bytes);
+    free(model->weights);
     pthread_mutex_destroy(&model->mutex);
     sc_arena_free(&model->arena);
     sc_gguf_close(model->gguf);

@@ -6,6 +6,12 @@
 
 #include "models/families.h"
 
+// A weight of one or more products: its tensor in the file (or a view of one), and the packed one in its place.
+struct sc_packed_weight {
+    const struct sc_tensor *from;
+    struct sc_tensor *to;
+};
+
 struct sc_model {
     struct sc_gguf *gguf;
     const struct sc_family *family;
@@ -16,6 +22,8 @@ struct sc_model {
     bool is_prepared;
     void *packed; // NULL when the file was packed already
     uint64_t packed_bytes;
+    struct sc_packed_weight *weights; // [n_weights], what lies there
+    uint32_t n_weights;
 };
 
 // Takes `gguf` over, on failure too. Errors: SOCLE_UNSUPPORTED lists the families; SOCLE_BAD_FILE names what is wrong.

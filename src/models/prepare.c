@@ -7,14 +7,8 @@
 #include "base/size.h"
 #include "tensor/packed.h"
 
-// A weight of one or more products: its tensor in the file, and the packed one that takes its place.
-struct weight {
-    const struct sc_tensor *from;
-    struct sc_tensor *to;
-};
-
 struct job {
-    const struct weight *weight;
+    const struct sc_packed_weight *weight;
     size_t n_groups; // of a matrix
 };
 
@@ -99,15 +93,15 @@ static struct sc_tensor *new_packed(struct sc_model *model, const struct sc_tens
 }
 
 // The packed tensors, placed one after another in the model's own memory. NULL when there is none left.
-static struct weight *list_weights(struct sc_model *model, uint32_t *n)
+static struct sc_packed_weight *list_weights(struct sc_model *model, uint32_t *n)
 {
     struct sc_program *program = &model->program;
-    struct weight *weights = calloc(program->n_ops + 1, sizeof *weights);
+    struct sc_packed_weight *weights = calloc(program->n_ops + 1, sizeof *weights);
     char *at = model->packed;
     for (uint32_t i = 0; weights && i < program->n_ops; i++) {
         const struct sc_tensor *from = program->ops[i].linear.weight;
         if (!is_product(&program->ops[i]) || from->packed || seen_before(program, i)) continue;
-        weights[*n] = (struct weight){ from, new_packed(model, from, at) };
+        weights[*n] = (struct sc_packed_weight){ from, new_packed(model, from, at) };
         if (!weights[*n].to) {
             free(weights);
             return NULL;
@@ -118,7 +112,7 @@ static struct weight *list_weights(struct sc_model *model, uint32_t *n)
     return weights;
 }
 
-static void replace(struct sc_program *program, const struct weight *weights, uint32_t n)
+static void replace(struct sc_program *program, const struct sc_packed_weight *weights, uint32_t n)
 {
     for (uint32_t i = 0; i < program->n_ops; i++)
         for (uint32_t j = 0; j < n && is_product(&program->ops[i]); j++)
@@ -135,7 +129,7 @@ static socle_status pack_all(struct sc_model *model, struct sc_pool *pool, sc_pr
     uint32_t n = 0;
     if (total == 0) return SOCLE_OK;
     model->packed = sc_memory_take_huge(total);
-    struct weight *weights = model->packed ? list_weights(model, &n) : NULL;
+    struct sc_packed_weight *weights = model->packed ? list_weights(model, &n) : NULL;
     if (!weights) {
         sc_memory_release(model->packed, total);
         model->packed = NULL;
@@ -151,7 +145,8 @@ static socle_status pack_all(struct sc_model *model, struct sc_pool *pool, sc_pr
         if (progress) progress(context, done, total);
     }
     replace(&model->program, weights, n);
-    free(weights);
+    model->weights = weights;
+    model->n_weights = n;
     return SOCLE_OK;
 }
 

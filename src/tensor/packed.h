@@ -24,6 +24,11 @@
 
 #include "tensor/format.h"
 
+// In files, packed tensors carry this in the upper half of their format's number.
+#define SC_PACKED_FORMAT UINT32_C(0x53430000)
+#define SC_PACKED_VERSION_KEY "socle.packed.version"
+enum { SC_PACKED_VERSION = 1 }; // of this layout; changes with it
+
 enum { SC_GROUP_ROWS = 16, SC_TILE_ELEMENTS = 256, SC_TILE_ALIGNMENT = 64 };
 
 enum sc_head {

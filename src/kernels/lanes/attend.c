@@ -125,6 +125,21 @@ static void score_segment(const struct work *w, struct span span)
     else score_groups(w, SC_CACHE_Q8_0, span);
 }
 
+// The greatest of score[first..last]; of equal ones any, and not-a-number never.
+static float greatest(const float *score, size_t first, size_t last)
+{
+    float lane[SC_LANES], max = score[first];
+    size_t p = first;
+    if (last - first >= SC_LANES) {
+        lanes_f32 most = lanes_load(score + p);
+        for (p += SC_LANES; p + SC_LANES <= last; p += SC_LANES) most = lanes_max(lanes_load(score + p), most);
+        lanes_store(lane, most);
+        for (size_t l = 0; l < SC_LANES; l++) max = lane[l] > max ? lane[l] : max;
+    }
+    for (; p < last; p++) max = score[p] > max ? score[p] : max;
+    return max;
+}
+
 // Scores become exponentials, 0 where the query sees nothing; the greatest score and the sum go to the node.
 static void exponentials(const struct work *w, size_t j, struct span span, float *node)
 {
@@ -133,8 +148,7 @@ static void exponentials(const struct work *w, size_t j, struct span span, float
     size_t first = span.first % SC_SEGMENT, last = first + (span.last - span.first);
     if (args->softcap != 0.0f)
         for (size_t p = first; p < last; p++) score[p] = args->softcap * sc_tanh(score[p] / args->softcap);
-    float max = score[first];
-    for (size_t p = first; p < last; p++) max = score[p] > max ? score[p] : max;
+    float max = greatest(score, first, last);
     for (size_t p = first; p < last; p++) score[p] = sc_exp(score[p] - max);
     size_t p = first;
     for (; p < last && p % SC_LANES; p++) lane[p % SC_LANES] = lane[p % SC_LANES] + score[p];

@@ -33,6 +33,11 @@ static inline lanes_f32 lanes_mul(lanes_f32 x, lanes_f32 y)
 {
     return (lanes_f32){ _mm256_mul_ps(x.a, y.a), _mm256_mul_ps(x.b, y.b) };
 }
+// x > y ? x : y in each lane
+static inline lanes_f32 lanes_max(lanes_f32 x, lanes_f32 y)
+{
+    return (lanes_f32){ _mm256_max_ps(x.a, y.a), _mm256_max_ps(x.b, y.b) };
+}
 static inline lanes_f32 lanes_fma(lanes_f32 x, lanes_f32 y, lanes_f32 z)
 {
     return (lanes_f32){ _mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b) };

@@ -19,6 +19,8 @@ static inline lanes_f32 lanes_load(const float *x) { return _mm512_loadu_ps(x); 
 static inline void lanes_store(float *y, lanes_f32 x) { _mm512_storeu_ps(y, x); }
 static inline lanes_f32 lanes_add(lanes_f32 a, lanes_f32 b) { return _mm512_add_ps(a, b); }
 static inline lanes_f32 lanes_mul(lanes_f32 a, lanes_f32 b) { return _mm512_mul_ps(a, b); }
+// a > b ? a : b in each lane
+static inline lanes_f32 lanes_max(lanes_f32 a, lanes_f32 b) { return _mm512_max_ps(a, b); }
 static inline lanes_f32 lanes_fma(lanes_f32 a, lanes_f32 b, lanes_f32 c) { return _mm512_fmadd_ps(a, b, c); }
 static inline lanes_f32 lanes_of_i32(lanes_i32 x) { return _mm512_cvtepi32_ps(x); }
 static inline lanes_f32 lanes_load_f16(const void *x) { return _mm512_cvtph_ps(_mm256_loadu_si256(x)); }
