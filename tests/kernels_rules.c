@@ -404,7 +404,7 @@ static float plain_sum_over_positions(const struct plain_attention *a, const flo
 
 static void plain_attend(const struct plain_attention *a, float *y)
 {
-    float *e = malloc(a->last * sizeof *e), max = -INFINITY;
+    float *e = calloc(a->last, sizeof *e), max = -INFINITY;
     assert_non_null(e);
     for (size_t p = a->first; p < a->last; p++) max = fmaxf(max, e[p] = plain_score(a, p));
     if (a->sink) max = fmaxf(max, *a->sink);
