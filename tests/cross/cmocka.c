@@ -28,6 +28,7 @@ int _cmocka_run_group_tests(const char *group, const struct CMUnitTest *tests, s
         counts[end]++;
     }
     printf("[  PASSED  ] %zu test(s).\n", counts[RUNNING]);
+    if (counts[SKIPPED]) printf("[  SKIPPED ] %zu test(s), listed above:\n", counts[SKIPPED]);
     if (counts[FAILED]) printf("[  FAILED  ] %zu test(s), listed below:\n", counts[FAILED]);
     return (int)counts[FAILED];
 }

@@ -1,15 +1,16 @@
 // The program of the golden hashes: prints them, writes them, or compares every way of computing them.
 //
-//     golden [--only PREFIX]... [--quick] [--cpu LEVEL] [--threads N] [--batch N] [--write FILE | --check FILE]
+//     golden [--only PREFIX]... [--quick] [--best] [--cpu LEVEL] [--threads N] [--batch N]
+//            [--dump FILE] [--write FILE | --check FILE | --levels]
 //
 // Without --write and --check it prints what --write would: a line "name hash" for a function, and
 // "name hash-with-f16-cache hash-with-f32-cache" for a model. Hashes are written by the level `base`, which is the
-// specification, in one pass of one thread. --check computes every model
+// specification, in one pass of one thread. --check computes every model, with keys and values as f16 and as f32,
 //     on the best level of this machine (or --cpu): by 1, 2, 3 and 8 threads, in chunks of 1, 7, 32 and all, with a
-//     fresh, a reused and a rewound cache (--quick: by two of these ways; --threads and --batch: by this one);
-//     on every other level that this machine supports: by three threads in chunks of 7, rewound in between;
-//     with keys and values as f16 and as f32,
-// and compares all of them with the one line. It needs no library but the C library, so that it runs under emulators.
+//     fresh, a reused and a rewound cache (--quick: by three threads in chunks of 7; --threads, --batch: by these);
+//     on every other level that this machine supports (not with --best): by three threads in chunks of 7;
+// and compares all of them with the one line. --levels names the levels that this machine supports. It needs no library
+// but the C library, so that it runs under emulators.
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -24,16 +25,15 @@
 enum { ONLY_MAX = 16, N_TOKENS_FILE = 40, N_TOKENS_MADE = 24 };
 
 static const struct golden_way all_ways[] = {
-    { 3, 7, 256, GOLDEN_REWOUND },  // chunks
-    { 2, 32, 256, GOLDEN_REUSED },  // chunks
+    { 3, 7, 256, GOLDEN_FRESH },    // chunks; the first is the only one of --quick, and of levels below the best
+    { 2, 32, 256, GOLDEN_REWOUND }, // chunks
     { 1, 256, 256, GOLDEN_FRESH },  // one pass
     { 8, 256, 256, GOLDEN_FRESH },  // one pass
-    { 2, 1, 256, GOLDEN_REWOUND },  // chunks of one
+    { 2, 1, 256, GOLDEN_REUSED },   // chunks of one
     { 1, 256, 5, GOLDEN_REUSED },   // short calls
     { 8, 32, 1, GOLDEN_REWOUND },   // token by token
     { 3, 256, 100, GOLDEN_REUSED }, // calls that do not meet the chunks
 };
-enum { N_QUICK = 2, N_PLAINER = 1 }; // ways of --quick, and of levels that are not the best of the machine
 
 static const char *const files[] = {
     "arch/deepseek-moe", "arch/deepseek2-moe", "arch/gemma2-dense", "arch/gemma3-dense", "arch/glm4-dense",
@@ -51,6 +51,8 @@ static struct {
     const char *cpu, *write, *check, *dump;
     const struct golden_way *one; // NULL: none asked for
     size_t n_ways;
+    bool best;   // no level below the best
+    bool levels; // name them, and no more
 } options = { .n_ways = SC_COUNT(all_ways) };
 
 static FILE *out;
@@ -141,18 +143,26 @@ static size_t best_level(void)
     return best;
 }
 
+// Whether --check computes on level i.
+static bool checked(size_t i)
+{
+    const struct sc_kernels *level = sc_kernels_at(i);
+    if (options.cpu) return strcmp(options.cpu, level->name) == 0;
+    return level->supported() && (!options.best || i == best_level());
+}
+
 static void check_model(const char *name, const struct sc_model *model, size_t n)
 {
-    const struct sc_kernels *level;
     unsigned long long expected[2];
     bool same = read_hashes(name, expected);
     if (!same) printf("%s: has no hash yet\n", name);
-    for (size_t i = 0; same && (level = sc_kernels_at(i)); i++) {
-        if (!level->supported() || (options.cpu && strcmp(options.cpu, level->name) != 0)) continue;
-        bool plainer = !options.cpu && i != best_level();
-        size_t n_ways = plainer ? N_PLAINER : options.n_ways;
+    for (size_t i = 0; same && sc_kernels_at(i); i++) {
+        if (!checked(i)) continue;
+        size_t n_ways = options.cpu || i == best_level() ? options.n_ways : 1;
         for (size_t w = 0; w < n_ways; w++)
-            same = check_way(name, model, n, level->name, options.one ? options.one : &all_ways[w], expected) && same;
+            same = check_way(name, model, n, sc_kernels_at(i)->name, options.one ? options.one : &all_ways[w],
+                             expected) &&
+                   same;
     }
     if (same) n_passed++;
     else n_failed++;
@@ -231,38 +241,58 @@ static void do_all(void)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: golden [--only PREFIX]... [--quick] [--cpu LEVEL] [--threads N] [--batch N]\n"
-                    "              [--dump FILE] [--write FILE | --check FILE]\n");
+    fprintf(stderr, "usage: golden [--only PREFIX]... [--quick] [--best] [--cpu LEVEL] [--threads N] [--batch N]\n"
+                    "              [--dump FILE] [--write FILE | --check FILE | --levels]\n");
     return 2;
 }
 
 static struct golden_way asked; // by --threads and --batch
 
+static bool parse_flag(const char *name)
+{
+    if (strcmp(name, "--quick") == 0) options.n_ways = 1;
+    else if (strcmp(name, "--best") == 0) options.best = true;
+    else if (strcmp(name, "--levels") == 0) options.levels = true;
+    else return false;
+    return true;
+}
+
+static bool parse_option(const char *name, const char *value)
+{
+    if (strcmp(name, "--only") == 0 && options.n_only < ONLY_MAX) options.only[options.n_only++] = value;
+    else if (strcmp(name, "--cpu") == 0) options.cpu = value;
+    else if (strcmp(name, "--threads") == 0) asked.n_threads = (uint32_t)atoi(value);
+    else if (strcmp(name, "--batch") == 0) asked.n_batch = (uint32_t)atoi(value);
+    else if (strcmp(name, "--dump") == 0) options.dump = value;
+    else if (strcmp(name, "--write") == 0) options.write = value;
+    else if (strcmp(name, "--check") == 0) options.check = value;
+    else return false;
+    return true;
+}
+
 static bool parse(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--quick") == 0) {
-            options.n_ways = N_QUICK;
-            continue;
-        }
-        const char *name = argv[i], *text = i + 1 < argc ? argv[++i] : NULL;
-        if (!text) return false;
-        if (strcmp(name, "--only") == 0 && options.n_only < ONLY_MAX) options.only[options.n_only++] = text;
-        else if (strcmp(name, "--cpu") == 0) options.cpu = text;
-        else if (strcmp(name, "--threads") == 0) asked.n_threads = (uint32_t)atoi(text);
-        else if (strcmp(name, "--batch") == 0) asked.n_batch = (uint32_t)atoi(text);
-        else if (strcmp(name, "--dump") == 0) options.dump = text;
-        else if (strcmp(name, "--write") == 0) options.write = text;
-        else if (strcmp(name, "--check") == 0) options.check = text;
-        else return false;
+        if (parse_flag(argv[i])) continue;
+        if (i + 1 == argc || !parse_option(argv[i], argv[i + 1])) return false;
+        i++;
     }
     if (asked.n_threads || asked.n_batch) {
-        asked = (struct golden_way){ SC_MAX(asked.n_threads, 1u), asked.n_batch ? asked.n_batch : 256, 256,
-                                     GOLDEN_FRESH };
+        asked.n_threads = SC_MAX(asked.n_threads, 1u);
+        asked.n_batch = asked.n_batch ? asked.n_batch : 256;
+        asked.n_call = 256;
         options.one = &asked;
         options.n_ways = 1;
     }
     return !(options.write && (options.check || options.n_only));
+}
+
+static void print_levels(bool with_descriptions)
+{
+    for (size_t i = 0; sc_kernels_at(i); i++)
+        if (checked(i) && with_descriptions)
+            printf("level %s: %s\n", sc_kernels_at(i)->name, sc_kernels_at(i)->description);
+        else if (checked(i)) puts(sc_kernels_at(i)->name);
 }
 
 int main(int argc, char **argv)
@@ -271,6 +301,10 @@ int main(int argc, char **argv)
     size_t n_bytes;
     socle_error err = { 0 };
     if (!parse(argc, argv)) return usage();
+    if (options.levels) {
+        print_levels(false);
+        return 0;
+    }
     const char *path = options.check ? options.check : options.write;
     if (path && sc_read_file(path, 1 << 20, &recorded, &n_bytes, &err) != SOCLE_OK && options.check) {
         fprintf(stderr, "%s\n", err.message);
@@ -282,6 +316,7 @@ int main(int argc, char **argv)
         perror(temporary);
         return 1;
     }
+    if (options.check) print_levels(true);
     do_all();
     bool ok = n_failed == 0;
     if (options.write) ok = fclose(out) == 0 && ok && rename(temporary, options.write) == 0;

@@ -97,17 +97,17 @@ static const struct golden_recipe recipes[] = {
                 { "logit_scale", .f32 = 8.0f },
                 { "attention.scale", .f32 = 0.0156f } } },
     { "families/smollm3", "smollm3", "Q5_K", .n_embd = 256, .n_head = 4, .n_head_kv = 1, .dim = 64, .n_ff = 256,
-      .n_layer = 4 },
+      .n_layer = 4, .n_tokens = 16 },
 
     // More than one segment of 256 positions, windows that begin inside one.
-    { "long/llama", "llama", NULL, .n_tokens = 1050, .n_context = 1060, .n_layer = 1, .n_embd = 32, .n_head = 2,
+    { "long/llama", "llama", NULL, .n_tokens = 800, .n_context = 810, .n_layer = 1, .n_embd = 32, .n_head = 2,
       .n_head_kv = 1, .dim = 16, .n_ff = 24 },
-    { "long/gemma2", "gemma2", "Q8_0", .n_tokens = 620, .n_context = 640, .n_embd = 32, .n_head = 1, .n_head_kv = 1,
+    { "long/gemma2", "gemma2", "Q8_0", .n_tokens = 540, .n_context = 560, .n_embd = 32, .n_head = 1, .n_head_kv = 1,
       .dim = 32, .n_ff = 32, .features = GOLDEN_POST_NORMS, .keys = { { "attention.sliding_window", 300 } } },
-    { "long/gpt-oss", "gpt-oss", "MXFP4", .n_tokens = 620, .n_context = 640, .n_embd = 32, .n_head = 2, .n_head_kv = 1,
+    { "long/gpt-oss", "gpt-oss", "MXFP4", .n_tokens = 540, .n_context = 560, .n_embd = 32, .n_head = 2, .n_head_kv = 1,
       .dim = 16, .n_ff = 32, .n_expert = 4, .features = GOLDEN_BIASES | GOLDEN_SINKS | GOLDEN_EXPERTS,
       .keys = { { "expert_used_count", 2 }, { "attention.sliding_window", 270 } } },
-    { "long/deepseek2", "deepseek2", NULL, .n_tokens = 620, .n_context = 640, .n_layer = 1, .n_embd = 32, .n_head = 2,
+    { "long/deepseek2", "deepseek2", NULL, .n_tokens = 540, .n_context = 560, .n_layer = 1, .n_embd = 32, .n_head = 2,
       .n_head_kv = 1, .dim = 16, .n_ff = 24, .rank = 24, .n_rot = 8, .features = GOLDEN_LATENT | GOLDEN_SPLIT },
 };
 
