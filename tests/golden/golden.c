@@ -317,6 +317,7 @@ int main(int argc, char **argv)
         return 1;
     }
     if (options.check) print_levels(true);
+    else fprintf(out, "# %s\n", "name, hash of the logits with an f16 cache, with an f32 cache: written by 'make golden'");
     do_all();
     bool ok = n_failed == 0;
     if (options.write) ok = fclose(out) == 0 && ok && rename(temporary, options.write) == 0;
