@@ -49,8 +49,9 @@ install: $(BUILD)/build.ninja ## program, library, headers, man pages, completio
 uninstall: ## take away what `make install` put in place
 	@ninja -C $(BUILD) uninstall
 
-bench: all ## speed of the bundled model beside this machine's limits
-	@$(BUILD)/socle bench
+bench: all ## speed beside llama.cpp (where installed) and this machine's limits; MODELS="a.gguf b.gguf" BENCH=options
+	@if command -v python3 >/dev/null; then bench/compare.py --program $(BUILD)/socle $(BENCH) $(MODELS); \
+	else for model in $(or $(MODELS),share/tales.gguf); do $(BUILD)/socle bench -m "$$model"; done; fi
 
 fuzz: deps ## fuzz every parser for a minute each (needs clang); FUZZ_SECONDS=60
 	@tests/fuzz/run

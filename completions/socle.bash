@@ -30,8 +30,8 @@ _socle() {
     template) options='--template --model --now' ;;
     logits) options='--model --tokens --out --cache --chunk --context --threads --cpu --overcommit' ;;
     perplexity) options='--model --file --context --stride --chunks --json --cache --threads --cpu --overcommit' ;;
-    bench) options='--model --prompt --generate --runs --depth --json --no-limits --batch --cache --threads --cpu
-        --overcommit' ;;
+    bench) options='--model --prompt --generate --runs --depth --ops --svg --json --no-limits --batch --cache
+        --threads --cpu --overcommit' ;;
     doctor) options='--quick --json --threads --cpu' ;;
     *) return ;;
     esac

@@ -89,6 +89,8 @@ complete -c socle -n '__fish_seen_subcommand_from bench' -s p -l prompt -x -d 't
 complete -c socle -n '__fish_seen_subcommand_from bench' -s n -l generate -x -d 'tokens generated'
 complete -c socle -n '__fish_seen_subcommand_from bench' -s r -l runs -x -d 'runs of each'
 complete -c socle -n '__fish_seen_subcommand_from bench' -s d -l depth -x -d 'positions already in the context'
+complete -c socle -n '__fish_seen_subcommand_from bench' -l ops -f -d 'take the time apart by operations'
+complete -c socle -n '__fish_seen_subcommand_from bench' -l svg -r -F -d 'with --ops: draw a roofline'
 complete -c socle -n '__fish_seen_subcommand_from bench' -l json -f -d 'the result as JSON'
 complete -c socle -n '__fish_seen_subcommand_from bench' -l no-limits -f -d 'do not measure the machine'
 complete -c socle -n '__fish_seen_subcommand_from bench' -s b -l batch -x -d 'prompt tokens computed together'

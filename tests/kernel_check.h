@@ -21,6 +21,7 @@
 #include "base/size.h"
 #include "kernels/kernels.h"
 #include "tensor/half.h"
+#include "tensor/packed.h"
 
 // ---- random numbers and awkward values
 
@@ -57,7 +58,34 @@ enum kc_place { KC_ENDS_AT_GUARD, KC_BEGINS_AT_GUARD, KC_PLACES };
 
 void *kc_take(size_t n_bytes, enum kc_place place);                   // filled with 0x5a
 void *kc_copy(const void *from, size_t n_bytes, enum kc_place place); // filled from `from`
-void kc_release(void);                                                // checks all canaries and takes all memory back
+// Scratch memory: begins at a multiple of 64, so that canaries may fill what is left before the page.
+void *kc_take_aligned(size_t n_bytes, enum kc_place place);
+void kc_release(void); // checks all canaries and takes all memory back
+
+// ---- packed weights and activations, on the heap
+
+void *kc_reserve(size_t n_bytes); // filled with 0x5a; the caller frees
+// Rows packed into groups that are group_bytes apart, aligned to 64; NaNs in between. The caller frees.
+uint8_t *kc_pack(const struct sc_format *format, const void *rows, size_t row_stride, size_t n_rows, size_t k,
+                 size_t group_bytes);
+// Bytes from the first group's begin to the last one's end.
+size_t kc_packed_bytes(const struct sc_format *format, size_t n_rows, size_t k, size_t group_bytes);
+
+// Columns of k in panels, all full but the last. Each part of a panel is an array of its own, of the exact size.
+struct kc_panels {
+    size_t k, n_columns, n;
+    struct sc_panel at[SC_COLUMNS_MAX / SC_PANEL];
+};
+struct kc_panels kc_panels_new(size_t k, size_t n_columns);
+struct kc_panels kc_panels_take(size_t k, size_t n_columns, enum kc_place place); // between guard pages
+struct kc_panels kc_panels_copy(const struct kc_panels *from, enum kc_place place);
+void kc_panels_free(struct kc_panels *panels);
+void kc_panels_same(const struct kc_panels *expected, const struct kc_panels *found);
+// One column written (its sums are added up here) and read.
+void kc_panels_put(const struct kc_panels *panels, size_t c, const int8_t *q, const float *d);
+int kc_panels_q(const struct kc_panels *panels, size_t c, size_t i);
+float kc_panels_d(const struct kc_panels *panels, size_t c, size_t segment);
+int kc_panels_sum(const struct kc_panels *panels, size_t c, size_t sixteen);
 
 // ---- running
 
@@ -92,6 +120,7 @@ size_t kc_level_tests(struct CMUnitTest *out);
 size_t kc_matmul_tests(struct CMUnitTest *out);
 size_t kc_attend_tests(struct CMUnitTest *out);
 size_t kc_rule_tests(struct CMUnitTest *out);
+size_t kc_attend_rule_tests(struct CMUnitTest *out);
 size_t kc_elementary_tests(struct CMUnitTest *out);
 
 #endif

@@ -133,20 +133,40 @@ static struct slot *new_slot(size_t capacity)
     return slot;
 }
 
-void *kc_take(size_t n_bytes, enum kc_place place)
+// The canaries around what was taken, as far as they lie before the pages.
+static uint8_t *canaries_before(const struct slot *slot, size_t *n)
 {
-    size_t capacity = (size_t)sysconf(_SC_PAGESIZE);
-    while (capacity < n_bytes + CANARY_BYTES) capacity *= 2;
+    *n = SC_MIN((size_t)(slot->at - slot->bytes), (size_t)CANARY_BYTES);
+    return slot->at - *n;
+}
+
+static uint8_t *canaries_after(const struct slot *slot, size_t *n)
+{
+    uint8_t *end = slot->at + slot->n_bytes;
+    *n = SC_MIN((size_t)(slot->bytes + slot->capacity - end), (size_t)CANARY_BYTES);
+    return end;
+}
+
+static void *take(size_t n_bytes, size_t alignment, enum kc_place place)
+{
+    size_t capacity = (size_t)sysconf(_SC_PAGESIZE), n;
+    while (capacity < n_bytes + CANARY_BYTES + alignment) capacity *= 2;
     struct slot *slot = NULL;
     for (size_t i = 0; i < n_slots && !slot; i++)
         if (!slots[i].taken && slots[i].capacity == capacity) slot = &slots[i];
     if (!slot) slot = new_slot(capacity);
     slot->taken = true;
     slot->n_bytes = n_bytes;
-    slot->at = place == KC_ENDS_AT_GUARD ? slot->bytes + capacity - n_bytes : slot->bytes;
-    memset(place == KC_ENDS_AT_GUARD ? slot->at - CANARY_BYTES : slot->at + n_bytes, CANARY, CANARY_BYTES);
+    slot->at = slot->bytes + (place == KC_ENDS_AT_GUARD ? (capacity - n_bytes) / alignment * alignment : 0);
+    uint8_t *before = canaries_before(slot, &n);
+    memset(before, CANARY, n);
+    uint8_t *after = canaries_after(slot, &n);
+    memset(after, CANARY, n);
     return memset(slot->at, FRESH, n_bytes);
 }
+
+void *kc_take(size_t n_bytes, enum kc_place place) { return take(n_bytes, 1, place); }
+void *kc_take_aligned(size_t n_bytes, enum kc_place place) { return take(n_bytes, 64, place); }
 
 void *kc_copy(const void *from, size_t n_bytes, enum kc_place place)
 {
@@ -155,19 +175,147 @@ void *kc_copy(const void *from, size_t n_bytes, enum kc_place place)
     return memory;
 }
 
+static void check_canaries(const struct slot *slot, const uint8_t *canary, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (canary[i] != CANARY)
+            fail_msg("%s: wrote beyond an argument of %zu bytes, at byte %td", kc_name(), slot->n_bytes,
+                     canary + i - slot->at);
+}
+
 void kc_release(void)
 {
     for (size_t s = 0; s < n_slots; s++) {
+        size_t n;
         if (!slots[s].taken) continue;
         slots[s].taken = false;
-        bool at_end = slots[s].at + slots[s].n_bytes == slots[s].bytes + slots[s].capacity;
-        const uint8_t *canary = at_end ? slots[s].at - CANARY_BYTES : slots[s].at + slots[s].n_bytes;
-        for (size_t i = 0; i < CANARY_BYTES; i++)
-            if (canary[i] != CANARY)
-                fail_msg("%s: wrote beyond an argument of %zu bytes, at byte %td", kc_name(), slots[s].n_bytes,
-                         canary + i - slots[s].at);
+        const uint8_t *before = canaries_before(&slots[s], &n);
+        check_canaries(&slots[s], before, n);
+        const uint8_t *after = canaries_after(&slots[s], &n);
+        check_canaries(&slots[s], after, n);
     }
 }
+
+// ---- packed weights and activations
+
+void *kc_reserve(size_t n_bytes)
+{
+    void *memory = malloc(n_bytes ? n_bytes : 1);
+    assert_non_null(memory);
+    return memset(memory, FRESH, n_bytes ? n_bytes : 1);
+}
+
+size_t kc_packed_bytes(const struct sc_format *format, size_t n_rows, size_t k, size_t group_bytes)
+{
+    return (n_rows - 1) / SC_GROUP_ROWS * group_bytes + sc_packed_group_bytes(format, k);
+}
+
+uint8_t *kc_pack(const struct sc_format *format, const void *rows, size_t row_stride, size_t n_rows, size_t k,
+                 size_t group_bytes)
+{
+    size_t n_bytes = sc_align_up(kc_packed_bytes(format, n_rows, k, group_bytes), 64);
+    uint8_t *groups = aligned_alloc(64, n_bytes);
+    assert_non_null(groups);
+    memset(groups, 0xff, n_bytes);
+    for (size_t row = 0; row < n_rows; row += SC_GROUP_ROWS)
+        sc_pack_group(format, (const uint8_t *)rows + row * row_stride, row_stride,
+                      SC_MIN(n_rows - row, (size_t)SC_GROUP_ROWS), k, groups + row / SC_GROUP_ROWS * group_bytes);
+    return groups;
+}
+
+static size_t q_bytes(size_t k, size_t n) { return (k + 3) / 4 * 4 * n; }
+static size_t d_bytes(size_t k, size_t n) { return (k + SC_SEGMENT - 1) / SC_SEGMENT * n * sizeof(float); }
+static size_t sums_bytes(size_t k, size_t n) { return k / 16 * n * sizeof(int16_t); }
+
+static struct kc_panels panels_without_memory(size_t k, size_t n_columns)
+{
+    struct kc_panels p = { k, n_columns, (n_columns + SC_PANEL - 1) / SC_PANEL, { { 0 } } };
+    for (size_t i = 0; i < p.n; i++) p.at[i].n = SC_MIN(n_columns - i * SC_PANEL, (size_t)SC_PANEL);
+    return p;
+}
+
+struct kc_panels kc_panels_new(size_t k, size_t n_columns)
+{
+    struct kc_panels p = panels_without_memory(k, n_columns);
+    for (size_t i = 0; i < p.n; i++) {
+        p.at[i].q = kc_reserve(q_bytes(k, p.at[i].n));
+        p.at[i].d = kc_reserve(d_bytes(k, p.at[i].n));
+        p.at[i].sums = kc_reserve(sums_bytes(k, p.at[i].n));
+    }
+    return p;
+}
+
+struct kc_panels kc_panels_take(size_t k, size_t n_columns, enum kc_place place)
+{
+    struct kc_panels p = panels_without_memory(k, n_columns);
+    for (size_t i = 0; i < p.n; i++) {
+        p.at[i].q = kc_take(q_bytes(k, p.at[i].n), place);
+        p.at[i].d = kc_take(d_bytes(k, p.at[i].n), place);
+        p.at[i].sums = kc_take(sums_bytes(k, p.at[i].n), place);
+    }
+    return p;
+}
+
+struct kc_panels kc_panels_copy(const struct kc_panels *from, enum kc_place place)
+{
+    struct kc_panels p = kc_panels_take(from->k, from->n_columns, place);
+    for (size_t i = 0; i < p.n; i++) {
+        memcpy(p.at[i].q, from->at[i].q, q_bytes(p.k, p.at[i].n));
+        memcpy(p.at[i].d, from->at[i].d, d_bytes(p.k, p.at[i].n));
+        memcpy(p.at[i].sums, from->at[i].sums, sums_bytes(p.k, p.at[i].n));
+    }
+    return p;
+}
+
+void kc_panels_free(struct kc_panels *p)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        free(p->at[i].q);
+        free(p->at[i].d);
+        free(p->at[i].sums);
+    }
+}
+
+void kc_panels_same(const struct kc_panels *expected, const struct kc_panels *found)
+{
+    for (size_t i = 0; i < expected->n; i++) {
+        const struct sc_panel *a = &expected->at[i], *b = &found->at[i];
+        kc_same_bytes(a->q, b->q, q_bytes(expected->k, a->n), "q");
+        kc_same_floats(a->d, b->d, d_bytes(expected->k, a->n) / sizeof(float), "d");
+        kc_same_bytes(a->sums, b->sums, sums_bytes(expected->k, a->n), "sums");
+    }
+}
+
+static int8_t *q_at(const struct kc_panels *p, size_t c, size_t i)
+{
+    const struct sc_panel *panel = &p->at[c / SC_PANEL];
+    return &panel->q[(i / 4 * panel->n + c % SC_PANEL) * 4 + i % 4];
+}
+
+static float *d_at(const struct kc_panels *p, size_t c, size_t segment)
+{
+    return &p->at[c / SC_PANEL].d[segment * p->at[c / SC_PANEL].n + c % SC_PANEL];
+}
+
+static int16_t *sum_at(const struct kc_panels *p, size_t c, size_t sixteen)
+{
+    return &p->at[c / SC_PANEL].sums[sixteen * p->at[c / SC_PANEL].n + c % SC_PANEL];
+}
+
+void kc_panels_put(const struct kc_panels *p, size_t c, const int8_t *q, const float *d)
+{
+    for (size_t i = 0; i < sc_align_up(p->k, 4); i++) *q_at(p, c, i) = i < p->k ? q[i] : 0;
+    for (size_t i = 0; i < p->k; i += SC_SEGMENT) *d_at(p, c, i / SC_SEGMENT) = d[i / SC_SEGMENT];
+    for (size_t i = 0; i < p->k / 16; i++) {
+        int sum = 0;
+        for (size_t j = 0; j < 16; j++) sum += q[16 * i + j];
+        *sum_at(p, c, i) = (int16_t)sum;
+    }
+}
+
+int kc_panels_q(const struct kc_panels *p, size_t c, size_t i) { return *q_at(p, c, i); }
+float kc_panels_d(const struct kc_panels *p, size_t c, size_t segment) { return *d_at(p, c, segment); }
+int kc_panels_sum(const struct kc_panels *p, size_t c, size_t sixteen) { return *sum_at(p, c, sixteen); }
 
 // ---- running
 

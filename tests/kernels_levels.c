@@ -19,8 +19,8 @@ static void every_level_fills_its_table(void)
         kc_case("table of %s", k->name);
         assert_non_null(k->description);
         assert_true(k->matmul_float && k->matmul_quantized && k->finish && k->quantize && k->norm && k->rope_angles);
-        assert_true(k->rope && k->store && k->attend && k->glu && k->add && k->scale && k->softcap && k->route);
-        assert_true(k->expert_sum && k->peak_int8 && k->peak_f32);
+        assert_true(k->rope && k->store && k->attend && k->attend_join && k->attend_finish && k->glu && k->add);
+        assert_true(k->scale && k->softcap && k->route && k->expert_sum && k->peak_int8 && k->peak_f32);
         if (!k->supported()) continue;
         k->peak_int8(3); // they promise no more than to run
         k->peak_f32(3);
@@ -220,44 +220,67 @@ static void expert_sums_agree_on_all_levels(void)
 // ---- quantize
 
 struct quantize_case {
-    const float *x;
-    size_t n;
-    struct sc_q8 expected;
+    const float *x; // [n][k]
+    struct kc_panels expected;
 };
 
-static void run_quantize(const struct sc_kernels *k, enum kc_place place, const void *context)
+static void run_quantize(const struct sc_kernels *kernels, enum kc_place place, const void *context)
 {
     const struct quantize_case *c = context;
-    size_t n_d = (c->n + SC_SEGMENT - 1) / SC_SEGMENT;
-    struct sc_q8 found = { kc_take(c->n, place), kc_take(n_d * sizeof *found.d, place),
-                           kc_take(c->n / 16 * sizeof *found.sums, place) };
-    k->quantize(kc_copy(c->x, c->n * sizeof *c->x, place), c->n, &found);
-    kc_same_bytes(c->expected.q, found.q, c->n, "q");
-    kc_same_floats(c->expected.d, found.d, n_d, "d");
-    kc_same_bytes(c->expected.sums, found.sums, c->n / 16 * sizeof *found.sums, "sums");
+    const float *x[SC_PANEL];
+    size_t k = c->expected.k, n = c->expected.n_columns;
+    struct kc_panels found = kc_panels_take(k, n, place);
+    for (size_t i = 0; i < n; i++) x[i] = kc_copy(c->x + i * k, k * sizeof **x, place);
+    kernels->quantize(x, k, &found.at[0]);
+    kc_panels_same(&c->expected, &found);
 }
 
+enum { TIES = KC_KINDS, NOT_FINITE, QUANTIZE_KINDS };
+
+static void fill_activations(float *x, size_t k, size_t kind)
+{
+    static const uint32_t not_finite[] = { 0x7f800000u, 0xff800000u, 0x7fc00000u, 0xffc12345u, 0x7f800001u };
+    kc_fill(x, k, kind < KC_KINDS ? (enum kc_kind)kind : KC_NORMAL);
+    if (kind == TIES) // halves of whole numbers, so that every element of a segment is a tie
+        for (size_t i = 0; i < k; i++) x[i] = i % SC_SEGMENT ? (float)kc_between(0, 253) - 126.5f : -127.0f;
+    if (kind == NOT_FINITE) { // one in any place
+        uint32_t bits = not_finite[kc_random() % SC_COUNT(not_finite)];
+        memcpy(x + kc_random() % k, &bits, sizeof bits);
+    }
+}
+
+static void check_quantize(size_t k, size_t n, size_t kind)
+{
+    float *x = kc_floats(n * k, KC_NORMAL);
+    const float *rows[SC_PANEL];
+    for (size_t i = 0; i < n; i++) {
+        rows[i] = x + i * k;
+        fill_activations(x + i * k, k, kind < QUANTIZE_KINDS ? kind : kc_random() % QUANTIZE_KINDS);
+    }
+    struct quantize_case c = { x, kc_panels_new(k, n) };
+    kc_case("quantize %zu rows of %zu, %s", n, k,
+            kind < KC_KINDS      ? kind_name(kind)
+            : kind == TIES       ? "ties"
+            : kind == NOT_FINITE ? "not finite"
+                                 : "all kinds");
+    kc_base()->quantize(rows, k, &c.expected.at[0]);
+    kc_each_level(run_quantize, &c);
+    free(x);
+    kc_panels_free(&c.expected);
+}
+
+// One row and several side by side; then every number of rows with lengths that end anywhere in a quad or group.
 static void quantize_agrees_on_all_levels(void)
 {
+    static const size_t ends[] = { 3, 4, 6, 18, 61, 130, 250, 253, 263, 272, 777 };
     kc_seed(3);
     for (size_t l = 0; l < SC_COUNT(lengths); l++)
-        for (size_t kind = 0; kind <= KC_KINDS; kind++) {
-            size_t n = lengths[l];
-            float *x = kc_floats(n, kind < KC_KINDS ? (enum kc_kind)kind : KC_NORMAL);
-            if (kind == KC_KINDS) // halves of whole numbers, so that every element of a segment is a tie
-                for (size_t i = 0; i < n; i++) x[i] = (float)kc_between(0, 253) - 126.5f;
-            if (kind == KC_KINDS)
-                for (size_t i = 0; i < n; i += SC_SEGMENT) x[i] = -127.0f;
-            struct quantize_case c = { x, n, { malloc(n), malloc((n / SC_SEGMENT + 1) * 4), malloc(n / 16 * 2 + 1) } };
-            assert_true(c.expected.q && c.expected.d && c.expected.sums);
-            kc_case("quantize, n %zu, %s", n, kind < KC_KINDS ? kind_name(kind) : "ties");
-            kc_base()->quantize(x, n, &c.expected);
-            kc_each_level(run_quantize, &c);
-            free(x);
-            free(c.expected.q);
-            free(c.expected.d);
-            free(c.expected.sums);
+        for (size_t kind = 0; kind <= QUANTIZE_KINDS; kind++) {
+            check_quantize(lengths[l], 1, kind);
+            check_quantize(lengths[l], 1 + (l + kind) % SC_PANEL, kind);
         }
+    for (size_t n = 1; n <= SC_PANEL; n++)
+        for (size_t l = 0; l < SC_COUNT(ends); l++) check_quantize(ends[l], n, QUANTIZE_KINDS);
 }
 
 // ---- norm

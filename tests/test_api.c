@@ -347,6 +347,58 @@ static void text_survives_tokenizing_and_back(void **state)
     socle_free(prompt.ids);
 }
 
+static bool copy_logits(void *context, size_t i, const float *logits)
+{
+    (void)i;
+    socle_model_info info;
+    socle_model_describe(model, &info);
+    memcpy(context, logits, info.n_vocab * sizeof *logits);
+    return true;
+}
+
+static void a_profile_counts_every_operation_and_changes_no_bit(void **state)
+{
+    (void)state;
+    socle_model_info info;
+    socle_op_profile op;
+    socle_error err = { 0 };
+    const int32_t tokens[] = { 5, 6, 7, 8, 9 };
+    socle_model_describe(model, &info);
+    float *logits[2] = { calloc(info.n_vocab, sizeof(float)), calloc(info.n_vocab, sizeof(float)) };
+    for (int profiled = 0; profiled < 2; profiled++) {
+        socle_session *session = session_of((socle_session_options){ .n_batch = 5 });
+        assert_false(socle_session_profile_at(session, 0, &op));
+        // Twice: the second starts from zero.
+        for (int i = 0; i < 2; i++) {
+            if (profiled) assert_int_equal(socle_session_profile(session, &err), SOCLE_OK);
+            socle_session_rewind(session, 0);
+            assert_int_equal(socle_evaluate(session, tokens, 5, 4, copy_logits, logits[profiled], &err), SOCLE_OK);
+        }
+        size_t n_gate = 0, n_attend = 0;
+        for (size_t i = 0; socle_session_profile_at(session, i, &op); i++) {
+            assert_true(op.n_calls > 0 && op.seconds > 0);
+            if (strcmp(op.weight, "ffn_gate") == 0) {
+                n_gate++;
+                assert_string_equal(op.op, "linear");
+                assert_string_equal(op.format, "Q8_0");
+                assert_int_equal(op.n_calls, info.n_layer);
+                assert_true(op.int8_macs == 5.0 * info.n_layer * (double)(op.shape[0] * op.shape[1]));
+                assert_true(op.bytes == info.n_layer * (double)(op.shape[0] / 32 * 34 * op.shape[1]));
+            }
+            if (strcmp(op.op, "attend") == 0) {
+                n_attend++;
+                assert_true(op.f32_macs > 0 && op.bytes > 0 && op.int8_macs == 0);
+            }
+        }
+        assert_int_equal(n_gate, profiled);
+        assert_int_equal(n_attend, profiled);
+        socle_session_free(session);
+    }
+    assert_memory_equal(logits[0], logits[1], info.n_vocab * sizeof(float));
+    free(logits[0]);
+    free(logits[1]);
+}
+
 static void inspecting_gives_a_document_with_metadata_tensors_program_and_memory(void **state)
 {
     (void)state;
@@ -373,6 +425,7 @@ int main(void)
         cmocka_unit_test(a_session_that_does_not_fit_is_refused_with_the_numbers),
         cmocka_unit_test(a_context_beyond_the_models_own_is_refused),
         cmocka_unit_test(text_survives_tokenizing_and_back),
+        cmocka_unit_test(a_profile_counts_every_operation_and_changes_no_bit),
         cmocka_unit_test(inspecting_gives_a_document_with_metadata_tensors_program_and_memory),
     };
     return cmocka_run_group_tests(tests, load_model, free_model);

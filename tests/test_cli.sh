@@ -320,6 +320,23 @@ expect 0 '^prompt 8 ' "bench: a table" bench -p 8 -n 4 -r 2
 expect 0 '"tests"' "bench --json" bench -p 8 -n 4 -r 2 -d 3 --json --no-limits
 check "bench --json is JSON" is_json "$tmp/out"
 check "bench gives a speed" between "$(json_number "$tmp/out" median)" 0.01 1e9
+expect 0 '"depth": 3,' "bench --depth" bench -p 0 -n 2 -r 1 -d 3 --json --no-limits
+expect 0 '^attend  ' "bench --ops: a table" bench --ops -p 8 -n 4 -r 2
+check "bench --ops fits in 80 columns" awk 'length($0) > 80 { print; bad = 1 } END { exit bad }' "$tmp/out"
+expect 0 '"profiles"' "bench --ops --json" bench --ops -p 8 -n 4 -r 2 -d 3 --json --svg "$tmp/roofline.svg"
+check "bench --ops --json is JSON" is_json "$tmp/out"
+check "bench --ops: what operations took adds up to the whole" awk -F '[:,]' '
+    /"seconds"/ || /"outside_seconds"/ { sum += $2 }
+    /"total_seconds"/ { all += $2; tests++ }
+    END { exit !(tests == 2 && sum > 0.999 * all && sum < 1.001 * all) }' "$tmp/out"
+check "bench --ops: every product says what it read" awk '
+    /"op": "linear"/ { linear++ } /"op"/ { is_linear = /linear/ } is_linear && /"bytes_per_second": [0-9]/ { read++ }
+    END { exit !(linear > 8 && read == linear) }' "$tmp/out"
+check "bench --svg draws both limits and the operations" grep -q 'int8 .* G/s' "$tmp/roofline.svg"
+check "... named" grep -q 'ffn_down Q8_0' "$tmp/roofline.svg"
+expect 2 'needs --ops' "bench --svg alone" bench --svg "$tmp/alone.svg" -p 4 -n 0
+expect 2 'needs --ops, and limits' "bench --svg without limits" bench --ops --no-limits --svg "$tmp/alone.svg" -p 4 -n 0
+expect 5 'No such file' "bench --svg in a folder that is not there" bench --ops --svg "$tmp/none/x.svg" -p 4 -n 0
 expect 2 'nothing to measure' "bench of nothing" bench -p 0 -n 0
 expect 2 'made for' "bench: more positions than the model has" bench -p 1M -n 0 --no-limits
 expect 2 'level is called' "doctor --quick of an unknown level" doctor --quick --cpu i486

@@ -31,7 +31,7 @@ static bool keep(void *context, size_t i, const float *logits)
     return true;
 }
 
-static socle_status evaluate(const struct sc_model *model, uint32_t n_context, float *logits, socle_error *err)
+static socle_status evaluate(struct sc_model *model, uint32_t n_context, float *logits, socle_error *err)
 {
     struct sc_session *session;
     struct sc_session_options options = { .n_context = n_context, .n_logits = SC_COUNT(tokens), .n_threads = 1 };

@@ -53,7 +53,7 @@ static int32_t *read_tokens(const char *path, size_t *n)
 }
 
 // The logits of all tokens, computed in one of the ways; freed by the caller.
-static float *compute(const struct sc_model *model, const int32_t *tokens, size_t n, struct way way)
+static float *compute(struct sc_model *model, const int32_t *tokens, size_t n, struct way way)
 {
     struct sc_session *session;
     socle_error err = { 0 };
@@ -61,7 +61,7 @@ static float *compute(const struct sc_model *model, const int32_t *tokens, size_
                                           .n_batch = way.n_batch,
                                           .n_logits = way.n_batch,
                                           .n_threads = way.n_threads,
-                                          .cache_f32 = way.f32,
+                                          .cache = way.f32 ? SC_CACHE_F32 : SC_CACHE_F16,
                                           .cpu = way.cpu };
     if (sc_session_create(model, &options, &session, &err) != SOCLE_OK) fail_msg("%s", err.message);
     struct recorder r = { .n_vocab = model->hparams.n_vocab };
@@ -89,7 +89,7 @@ static double nmse(const float *x, const float *reference, size_t n)
     return error / power;
 }
 
-static void check_ways(const struct sc_model *model, const int32_t *tokens, size_t n, const float *expected, bool f32)
+static void check_ways(struct sc_model *model, const int32_t *tokens, size_t n, const float *expected, bool f32)
 {
     const struct way ways[] = {
         { 1, 256, 256, f32, NULL },   // one pass

@@ -24,7 +24,7 @@ uint64_t socle_memory_total(void);
 uint64_t socle_memory_available(void);
 uint64_t socle_memory_peak(void); // used by this process so far
 
-// Measured limits; takes about two seconds and 512 MiB (less where less is available).
+// Measured limits; takes about two seconds and 1 GiB (less where less is available).
 typedef struct socle_limits {
     double read_bytes_per_second; // reading memory
     double int8_macs_per_second;  // int8 products summed in int32, as this build's kernels are compiled

@@ -15,13 +15,15 @@ extern "C" {
 
 typedef struct socle_session socle_session;
 
+typedef enum socle_cache { SOCLE_CACHE_F16, SOCLE_CACHE_F32, SOCLE_CACHE_Q8_0 } socle_cache;
+
 // Zero-initialized options are the defaults.
 typedef struct socle_session_options {
     uint32_t n_context;    // positions; 0: the model's, at most 8192
-    uint32_t n_batch;      // prompt tokens computed together; 0: 256
+    uint32_t n_batch;      // prompt tokens computed together; 0: 512
     uint32_t n_logits;     // of these, at most how many keep logits at once; 0: 1
     uint32_t n_threads;    // 0: every processor this process may use
-    bool cache_f32;        // keys and values as F32; default F16
+    socle_cache cache;     // how keys and values are kept; default F16
     bool allow_overcommit; // do not compare the need with the memory available
     const char *cpu;       // instruction-set level; NULL: SOCLE_CPU, or the best
 } socle_session_options;
@@ -33,7 +35,7 @@ typedef struct socle_memory {
 // What such a session would take, without taking it.
 socle_status socle_session_need(const socle_model *model, const socle_session_options *options, socle_memory *out,
                                 socle_error *err);
-// `options` may be NULL. Errors: SOCLE_NO_MEMORY with the numbers; SOCLE_BAD_ARGUMENT.
+// Prepares the model first if that was not done (socle_model_prepare). `options` may be NULL. Errors: SOCLE_NO_MEMORY with the numbers; SOCLE_BAD_ARGUMENT.
 socle_status socle_session_create(const socle_model *model, const socle_session_options *options, socle_session **out,
                                   socle_error *err);
 void socle_session_free(socle_session *session); // NULL is fine

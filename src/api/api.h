@@ -32,7 +32,10 @@ struct socle_session {
     bool has_logits;
     struct sc_sampler sampler;
     atomic_bool cancel;
+    struct sc_api_profile *profile; // NULL: not profiled
 };
+
+void sc_api_profile_free(struct sc_api_profile *profile); // NULL is fine
 
 // The metadata string at `key` as a C string to be freed, or NULL.
 char *sc_api_text(const struct sc_gguf *gguf, const char *key);

@@ -2,8 +2,8 @@
 #include "api/api.h"
 
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/size.h"
 #include "engine/stop.h"
 
@@ -15,13 +15,6 @@ struct generator {
     struct sc_stop_filter stop;
     bool refused; // by the caller's callback
 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static bool breaks_repetition(const void *context, int32_t token)
 {
@@ -141,14 +134,14 @@ SC_EXPORT socle_status socle_generate(socle_session *s, socle_generation *g, soc
     gen.detokenizer.at_start = false; // an answer goes on from its prompt: its first space is its own
     g->n_generated = g->n_evaluated = 0;
     g->prompt_seconds = g->generate_seconds = 0.0;
-    double start = now();
+    double start = sc_now();
     socle_status status = evaluate_prompt(&gen, err);
-    double middle = now();
+    double middle = sc_now();
     g->prompt_seconds = middle - start;
     if (status == SOCLE_OK) {
         status = generate(&gen, err);
         if (g->finish != SOCLE_FINISH_WORD && !gen.refused) flush(&gen);
-        g->generate_seconds = now() - middle;
+        g->generate_seconds = sc_now() - middle;
     }
     if (status == SOCLE_CANCELLED) {
         g->finish = SOCLE_FINISH_CANCELLED;

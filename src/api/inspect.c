@@ -10,7 +10,7 @@
 //     "program":  { "n_ops", "ops": { "linear": 12, ... }, "lines": ["..."],
 //                   "per_token":  { "weight_bytes", "int8_macs", "f32_macs" },           what one token's products read
 //                   "per_logits": { ... } },                                            and what its logits add to that
-//     "memory":   { "n_context", "weights", "cache_f16", "cache_f32", "work" } }         bytes of a default session
+//     "memory":   { "n_context", "weights", "cache_f16", "cache_f32", "cache_q8_0", "work" } }         bytes of a default session
 //
 // Instead of model, program and memory, a file that cannot be run has "reason", a sentence that says why.
 //
@@ -26,6 +26,7 @@
 #include "base/size.h"
 #include "formats/gguf.h"
 #include "program/op_types.h"
+#include "program/work.h"
 #include "text/utf8.h"
 
 enum { ELEMENTS_MAX = 1 << 20, DOCUMENT_BYTES_MAX = 1 << 30 };
@@ -295,37 +296,26 @@ static void put_hyperparameters(struct json *j, const struct sc_hparams *h)
     close_with(j, '}');
 }
 
-struct work {
-    uint64_t weight_bytes, int8_macs, f32_macs;
-};
-
-static void put_work(struct json *j, const char *name, const struct work *work)
+static void put_work(struct json *j, const char *name, const struct sc_work *work)
 {
     open_named(j, name, '{');
-    name_u64(j, "weight_bytes", work->weight_bytes);
+    name_u64(j, "weight_bytes", work->bytes);
     name_u64(j, "int8_macs", work->int8_macs);
     name_u64(j, "f32_macs", work->f32_macs);
     close_with(j, '}');
 }
 
 // Adds the products of one op for one row.
-static void add_work(const struct sc_program *program, const struct sc_op *op, struct work *per_token,
-                     struct work *per_logits)
+static void add_work(const struct sc_program *program, const struct sc_op *op, struct sc_work *per_token,
+                     struct sc_work *per_logits)
 {
-    const struct sc_tensor *w = op->linear.weight;
-    if (!w) return;
-    // Of experts a token uses some; of a table it reads one row and multiplies nothing.
-    uint64_t n_matrices = op->type == &sc_op_expert_linear ? op->in[2].head_dim : w->shape[2];
-    uint64_t macs = w->shape[0] * w->shape[1] * n_matrices;
+    if (!op->linear.weight) return;
+    struct sc_work row = sc_op_row_work(op);
     bool selected = program->buffers[op->out[0].buffer].rows == SC_ROWS_SELECTED;
-    struct work *work = selected ? per_logits : per_token;
-    if (op->type == &sc_op_embed) {
-        work->weight_bytes += w->row_stride;
-        return;
-    }
-    work->weight_bytes += w->n_bytes / w->shape[2] * n_matrices;
-    if (w->format->unpack) work->int8_macs += macs;
-    else work->f32_macs += macs;
+    struct sc_work *work = selected ? per_logits : per_token;
+    work->bytes += row.bytes;
+    work->int8_macs += row.int8_macs;
+    work->f32_macs += row.f32_macs;
 }
 
 static void put_lines(struct json *j, const struct sc_program *program)
@@ -351,7 +341,7 @@ static const struct sc_op_type *const op_types[] = {
 
 static void put_program(struct json *j, const struct sc_program *program)
 {
-    struct work per_token = { 0 }, per_logits = { 0 };
+    struct sc_work per_token = { 0 }, per_logits = { 0 };
     open_named(j, "program", '{');
     name_u64(j, "n_ops", program->n_ops);
     open_named(j, "ops", '{');
@@ -371,15 +361,18 @@ static void put_program(struct json *j, const struct sc_program *program)
 static socle_status put_memory(struct json *j, const struct sc_model *model, uint32_t n_context, socle_error *err)
 {
     struct sc_session_options options = { .n_context = n_context };
-    struct sc_memory_need f16, f32;
+    struct sc_memory_need f16, f32, q8_0;
     SC_TRY(sc_session_need(model, &options, &f16, err));
-    options.cache_f32 = true;
+    options.cache = SC_CACHE_F32;
     SC_TRY(sc_session_need(model, &options, &f32, err));
+    options.cache = SC_CACHE_Q8_0;
+    SC_TRY(sc_session_need(model, &options, &q8_0, err));
     open_named(j, "memory", '{');
     name_u64(j, "n_context", n_context ? n_context : SC_MIN(model->hparams.n_context, (uint32_t)SC_CONTEXT_DEFAULT));
     name_u64(j, "weights", f16.weights);
     name_u64(j, "cache_f16", f16.cache);
     name_u64(j, "cache_f32", f32.cache);
+    name_u64(j, "cache_q8_0", q8_0.cache);
     name_u64(j, "work", f16.work);
     close_with(j, '}');
     return SOCLE_OK;

@@ -87,6 +87,13 @@ SC_EXPORT socle_status socle_model_load(const char *path, socle_model **out, soc
     return status;
 }
 
+SC_EXPORT socle_status socle_model_prepare(const socle_model *m, uint32_t n_threads, socle_progress_callback *progress,
+                                           void *context, socle_error *err)
+{
+    if (!m->model) return SOCLE_OK;
+    return sc_model_prepare(m->model, n_threads ? n_threads : sc_processor_count(), progress, context, err);
+}
+
 SC_EXPORT void socle_model_free(socle_model *m)
 {
     if (!m) return;

@@ -5,6 +5,10 @@
 
 #include "base/size.h"
 
+static const enum sc_cache_format cache_formats[] = {
+    [SOCLE_CACHE_F16] = SC_CACHE_F16, [SOCLE_CACHE_F32] = SC_CACHE_F32, [SOCLE_CACHE_Q8_0] = SC_CACHE_Q8_0
+};
+
 static struct sc_session_options engine_options(const socle_session_options *given)
 {
     socle_session_options o = given ? *given : (socle_session_options){ 0 };
@@ -12,7 +16,7 @@ static struct sc_session_options engine_options(const socle_session_options *giv
                                         .n_batch = o.n_batch,
                                         .n_logits = o.n_logits,
                                         .n_threads = o.n_threads,
-                                        .cache_f32 = o.cache_f32,
+                                        .cache = cache_formats[o.cache],
                                         .allow_overcommit = o.allow_overcommit,
                                         .cpu = o.cpu };
 }
@@ -66,6 +70,7 @@ SC_EXPORT void socle_session_free(socle_session *s)
 {
     if (!s) return;
     sc_session_free(s->engine);
+    sc_api_profile_free(s->profile);
     free(s->tokens);
     free(s->logits);
     free(s->sampler.candidates);

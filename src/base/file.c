@@ -41,6 +41,13 @@ void sc_unmap(struct sc_mapping *mapping)
     *mapping = (struct sc_mapping){ 0 };
 }
 
+void sc_forget_pages(const void *data, size_t n_bytes)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t begin = ((uintptr_t)data + page - 1) / page * page, end = ((uintptr_t)data + n_bytes) / page * page;
+    if (begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 socle_status sc_read_file(const char *path, size_t max_bytes, char **data, size_t *n_bytes, socle_error *err)
 {
     bool standard_input = strcmp(path, "-") == 0;

@@ -17,6 +17,8 @@ struct sc_mapping {
 // Refuses, with a sentence each: no such file, no permission, a directory, a device, an empty file.
 socle_status sc_map_file(const char *path, struct sc_mapping *out, socle_error *err);
 void sc_unmap(struct sc_mapping *mapping); // zeroes; fine on a zeroed one
+// Gives back the memory of whole pages within n_bytes at `data` of a mapping; they are read again when touched.
+void sc_forget_pages(const void *data, size_t n_bytes);
 
 // Reads a whole regular file, pipe or terminal ("-" is standard input) of at most max_bytes into memory that the
 // caller frees. A NUL follows the bytes.

@@ -91,6 +91,15 @@ void *sc_memory_take(size_t n_bytes)
     return memory == MAP_FAILED ? NULL : memory;
 }
 
+void *sc_memory_take_huge(size_t n_bytes)
+{
+    void *memory = sc_memory_take(n_bytes);
+#ifdef MADV_HUGEPAGE
+    if (memory) madvise(memory, n_bytes, MADV_HUGEPAGE); // a wish: nothing depends on it
+#endif
+    return memory;
+}
+
 void sc_memory_release(void *memory, size_t n_bytes)
 {
     if (memory) munmap(memory, n_bytes ? n_bytes : 1);

@@ -15,6 +15,8 @@ uint64_t sc_memory_peak(void);
 
 // Zeroed memory aligned to 64 bytes, taken page by page when touched; NULL when refused.
 void *sc_memory_take(size_t n_bytes);
+// The same in large pages where the system has them, for memory that is all used.
+void *sc_memory_take_huge(size_t n_bytes);
 void sc_memory_release(void *memory, size_t n_bytes);
 
 #endif

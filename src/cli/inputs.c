@@ -28,10 +28,12 @@ char *cli_read_text(const char *path, size_t *n_bytes, int *exit_code)
 
 int cli_read_cache(const char *name, socle_session_options *options)
 {
-    if (name && strcmp(name, "f16") != 0 && strcmp(name, "f32") != 0)
-        return cli_misuse("--cache: expected f16 or f32, found '%s'", name);
-    options->cache_f32 = name && strcmp(name, "f32") == 0;
-    return -1;
+    static const char *const names[] = { [SOCLE_CACHE_F16] = "f16", [SOCLE_CACHE_F32] = "f32", [SOCLE_CACHE_Q8_0] = "q8_0" };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        options->cache = (socle_cache)i;
+        if (strcmp(name ? name : "f16", names[i]) == 0) return -1;
+    }
+    return cli_misuse("--cache: expected f16, f32 or q8_0, found '%s'", name);
 }
 
 uint32_t cli_logits_rows(const socle_model *model, uint32_t n_batch)

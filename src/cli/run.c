@@ -76,7 +76,7 @@ static int parse(const struct cli_command *command, struct run_options *o, int a
         { "logit-bias", 0, CLI_TEXTS, &o->bias, "ID=X", "add X to a token's logit (may be repeated)" },
         { "Machine", 0, CLI_FLAG, NULL, NULL, NULL },
         { "context", 'c', CLI_U32, &o->session.n_context, "N", "positions (default: the model's, at most 8k)" },
-        { "batch", 'b', CLI_U32, &o->session.n_batch, "N", "prompt tokens computed together (default: 256)" },
+        { "batch", 'b', CLI_U32, &o->session.n_batch, "N", "prompt tokens computed together (default: 512)" },
         { "cache", 0, CLI_TEXT, &o->cache, "TYPE", "keys and values as f16 (default) or f32" },
         CLI_MACHINE_OPTIONS(o->session),
         { NULL, 0, CLI_FLAG, NULL, NULL, NULL },

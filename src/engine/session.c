@@ -18,6 +18,7 @@ struct sc_session {
     char *cache_memory, *memory, *scratch;
     uint64_t cache_bytes, scratch_bytes;
     uint32_t *positions, *selected; // [n_batch]
+    const struct sc_profile *profile;
 };
 
 // Options with their defaults filled in and checked.
@@ -43,10 +44,10 @@ static socle_status settle(const struct sc_model *model, const struct sc_session
 }
 
 // Bytes of one head's keys (rounded up to groups of lanes) or values.
-static uint64_t head_bytes(uint32_t dim, uint32_t n_context, bool f32)
+static uint64_t head_bytes(uint32_t dim, uint32_t n_context, enum sc_cache_format format)
 {
     uint64_t n_positions = sc_align_up(n_context, SC_LANES);
-    return sc_align_up(n_positions * dim * (f32 ? 4 : 2), ALIGNMENT);
+    return sc_align_up(n_positions * sc_cache_row_bytes(format, dim), ALIGNMENT);
 }
 
 static uint64_t cache_need(const struct sc_model *model, const struct sc_session_options *o)
@@ -55,8 +56,8 @@ static uint64_t cache_need(const struct sc_model *model, const struct sc_session
     bool fits = true;
     for (uint32_t i = 0; i < model->program.n_layers; i++) {
         const struct sc_cache_layer *layer = &model->program.layers[i];
-        uint64_t heads = head_bytes(layer->dim_k, o->n_context, o->cache_f32) +
-                         head_bytes(layer->dim_v, o->n_context, o->cache_f32);
+        uint64_t heads =
+            head_bytes(layer->dim_k, o->n_context, o->cache) + head_bytes(layer->dim_v, o->n_context, o->cache);
         fits = fits && sc_u64_mul(heads, layer->n_heads, &heads) && sc_u64_add(n_bytes, heads, &n_bytes);
     }
     return fits ? n_bytes : UINT64_MAX / 2; // more than any machine has
@@ -69,7 +70,7 @@ socle_status sc_session_need(const struct sc_model *model, const struct sc_sessi
     struct sc_plan plan;
     SC_TRY(settle(model, options, &o, err));
     SC_TRY(sc_plan_make(&model->program, o.n_batch, o.n_logits, o.n_context, &plan, err));
-    *out = (struct sc_memory_need){ .weights = sc_gguf_file_bytes(model->gguf) + model->arena.n_bytes,
+    *out = (struct sc_memory_need){ .weights = sc_model_packed_bytes(model) + sc_model_mapped_bytes(model),
                                     .cache = cache_need(model, &o),
                                     .work = plan.n_bytes + (uint64_t)o.n_threads * plan.scratch_bytes };
     sc_plan_free(&plan);
@@ -78,12 +79,13 @@ socle_status sc_session_need(const struct sc_model *model, const struct sc_sessi
 
 static double gib(uint64_t n_bytes) { return (double)n_bytes / (1024.0 * 1024.0 * 1024.0); }
 
-static socle_status check_memory(const struct sc_model *model, const struct sc_session_options *o, socle_error *err)
+static socle_status check_memory(struct sc_model *model, const struct sc_session_options *o, socle_error *err)
 {
     struct sc_memory_need need;
     SC_TRY(sc_session_need(model, o, &need, err));
     uint64_t available = sc_memory_available(), total = need.weights + need.cache + need.work;
-    if (o->allow_overcommit || total <= available) return SOCLE_OK;
+    uint64_t taken = sc_model_is_prepared(model) ? need.weights : 0;
+    if (o->allow_overcommit || total - taken <= available) return SOCLE_OK;
     return sc_fail(err, SOCLE_NO_MEMORY,
                    "%s: needs %.2f GiB (weights %.2f, cache of %u positions %.2f, work %.2f), but only %.2f GiB are "
                    "available: use a smaller context, a smaller model, or a more quantized one",
@@ -91,14 +93,14 @@ static socle_status check_memory(const struct sc_model *model, const struct sc_s
                    gib(need.work), gib(available));
 }
 
-static void place_cache(struct sc_session *s, bool f32)
+static void place_cache(struct sc_session *s, enum sc_cache_format format)
 {
     char *at = s->cache_memory;
     for (uint32_t i = 0; i < s->model->program.n_layers; i++) {
         const struct sc_cache_layer *layer = &s->model->program.layers[i];
-        uint64_t k_bytes = head_bytes(layer->dim_k, s->n_context, f32);
-        uint64_t v_bytes = head_bytes(layer->dim_v, s->n_context, f32);
-        struct sc_kv head0 = { .k = at, .dim_k = layer->dim_k, .dim_v = layer->dim_v, .f32 = f32 };
+        uint64_t k_bytes = head_bytes(layer->dim_k, s->n_context, format);
+        uint64_t v_bytes = head_bytes(layer->dim_v, s->n_context, format);
+        struct sc_kv head0 = { .k = at, .dim_k = layer->dim_k, .dim_v = layer->dim_v, .format = format };
         at += layer->n_heads * k_bytes;
         if (layer->dim_v) head0.v = at;
         at += layer->n_heads * v_bytes;
@@ -118,11 +120,11 @@ static socle_status take_memory(struct sc_session *s, const struct sc_session_op
     s->scratch = sc_memory_take(s->scratch_bytes);
     if (!s->cache || !s->positions || !s->selected || !s->cache_memory || !s->memory || !s->scratch)
         return sc_fail_memory(err, s->cache_bytes + s->plan.n_bytes + s->scratch_bytes, "a session");
-    place_cache(s, o->cache_f32);
+    place_cache(s, o->cache);
     return SOCLE_OK;
 }
 
-socle_status sc_session_create(const struct sc_model *model, const struct sc_session_options *options,
+socle_status sc_session_create(struct sc_model *model, const struct sc_session_options *options,
                                struct sc_session **out, socle_error *err)
 {
     struct sc_session_options o;
@@ -133,6 +135,7 @@ socle_status sc_session_create(const struct sc_model *model, const struct sc_ses
     s->model = model;
     s->n_context = o.n_context;
     socle_status status = sc_kernels_choose(o.cpu, &s->kernels, err);
+    if (status == SOCLE_OK) status = sc_model_prepare(model, o.n_threads, NULL, NULL, err);
     if (status == SOCLE_OK) status = sc_pool_create(o.n_threads, &s->pool, err);
     if (status == SOCLE_OK) status = sc_plan_make(&model->program, o.n_batch, o.n_logits, o.n_context, &s->plan, err);
     if (status == SOCLE_OK) status = take_memory(s, &o, err);
@@ -161,6 +164,8 @@ uint32_t sc_session_n_batch(const struct sc_session *s) { return s->plan.n_rows;
 uint32_t sc_session_n_threads(const struct sc_session *s) { return (uint32_t)sc_pool_n_threads(s->pool); }
 const struct sc_kernels *sc_session_kernels(const struct sc_session *s) { return s->kernels; }
 
+void sc_session_set_profile(struct sc_session *s, const struct sc_profile *profile) { s->profile = profile; }
+
 void sc_session_rewind(struct sc_session *s, uint32_t n_past) { s->n_past = SC_MIN(s->n_past, n_past); }
 
 // NaN and infinity are errors, not values.
@@ -188,6 +193,7 @@ static socle_status evaluate_chunk(struct sc_session *s, const struct sc_evaluat
         .tokens = e->tokens + begin,
         .positions = s->positions,
         .selected = s->selected,
+        .profile = s->profile,
     };
     for (size_t i = 0; i < n; i++) {
         s->positions[i] = s->n_past + (uint32_t)i;
@@ -202,8 +208,8 @@ static socle_status evaluate_chunk(struct sc_session *s, const struct sc_evaluat
         if (!all_finite(logits, s->model->program.n_vocab))
             return sc_fail(err, SOCLE_NOT_FINITE, "%s: a logit at position %u is not finite%s",
                            sc_gguf_path(s->model->gguf), s->positions[s->selected[i]],
-                           s->cache[0].head0.f32 ? ""
-                                                 : " (damaged weights, or keys too large for an F16 cache: try F32)");
+                           s->cache[0].head0.format == SC_CACHE_F32 ? ""
+                                                 : " (damaged weights, or keys too large for the cache's format: try F32)");
         if (e->sink && !e->sink(e->context, token, logits))
             return sc_fail(err, SOCLE_CANCELLED, "stopped after %zu of %zu tokens", token + 1, e->n_tokens);
     }

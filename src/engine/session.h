@@ -4,7 +4,7 @@
 #ifndef SC_ENGINE_SESSION_H
 #define SC_ENGINE_SESSION_H
 
-#include "models/model.h"
+#include "models/prepare.h"
 #include "program/execute.h"
 
 struct sc_session_options {
@@ -12,16 +12,16 @@ struct sc_session_options {
     uint32_t n_batch;      // rows computed together; 0: SC_BATCH_DEFAULT
     uint32_t n_logits;     // of these, at most how many may ask for logits; 0: 1
     uint32_t n_threads;    // 0: all processors
-    bool cache_f32;        // keys and values as F32 rather than F16
+    enum sc_cache_format cache;
     bool allow_overcommit; // skip the comparison with the memory available
     const char *cpu;       // an instruction-set level, or NULL
 };
 
-enum { SC_CONTEXT_DEFAULT = 8192, SC_BATCH_DEFAULT = 256 };
+enum { SC_CONTEXT_DEFAULT = 8192, SC_BATCH_DEFAULT = 512 };
 
 // What a session takes, in bytes.
 struct sc_memory_need {
-    uint64_t weights; // mapped from the file, shared by all sessions
+    uint64_t weights; // packed, or mapped from the file; shared by all sessions
     uint64_t cache, work;
 };
 
@@ -31,9 +31,10 @@ struct sc_session;
 socle_status sc_session_need(const struct sc_model *model, const struct sc_session_options *options,
                              struct sc_memory_need *out, socle_error *err);
 
-// The model must outlive the session. A session is used by one thread at a time.
+// Prepares the model (prepare.h) if that was not done. The model must outlive the session. A session is used by one
+// thread at a time.
 // Errors: SOCLE_NO_MEMORY with the numbers when the need exceeds what is available; SOCLE_BAD_ARGUMENT.
-socle_status sc_session_create(const struct sc_model *model, const struct sc_session_options *options,
+socle_status sc_session_create(struct sc_model *model, const struct sc_session_options *options,
                                struct sc_session **out, socle_error *err);
 void sc_session_free(struct sc_session *session); // NULL is fine
 
@@ -42,6 +43,9 @@ uint32_t sc_session_n_past(const struct sc_session *session); // positions fille
 uint32_t sc_session_n_batch(const struct sc_session *session);
 uint32_t sc_session_n_threads(const struct sc_session *session);
 const struct sc_kernels *sc_session_kernels(const struct sc_session *session);
+
+// From now on `profile` is told of every op (NULL: no longer); it must outlive the session or be replaced.
+void sc_session_set_profile(struct sc_session *session, const struct sc_profile *profile);
 
 // Forgets the positions from n_past on.
 void sc_session_rewind(struct sc_session *session, uint32_t n_past);

@@ -370,3 +370,13 @@ socle_status sc_gguf_get_array(const struct sc_gguf *gguf, const char *key, enum
     *out = value;
     return SOCLE_OK;
 }
+
+void sc_gguf_forget(const struct sc_gguf *gguf, const struct sc_tensor *tensor)
+{
+    const uint8_t *data = tensor->data;
+    for (uint32_t s = 0; gguf->mappings && s < gguf->n_shards; s++) {
+        const struct sc_mapping *mapping = &gguf->mappings[s];
+        if (data < mapping->data || data >= mapping->data + mapping->n_bytes) continue;
+        sc_forget_pages(data, SC_MIN(tensor->n_bytes, (uint64_t)(mapping->data + mapping->n_bytes - data)));
+    }
+}

@@ -18,30 +18,58 @@
 enum {
     SC_SEGMENT = 256,        // elements per segment of a sum, and per activation scale
     SC_LANES = 16,           // output rows or keys computed side by side
-    SC_COLUMNS_MAX = 64,     // activation rows that one matrix-product call takes
+    SC_PANEL = 12,           // activation rows side by side in a panel
+    SC_COLUMNS_MAX = 96,     // activation rows that one matrix-product call takes: whole panels
     SC_TREE_LEVELS_MAX = 32, // 2^32 segments
     SC_EXPERTS_MAX = 1024,
     SC_HEAD_DIM_MAX = 1024, // of keys and values
-    SC_PEAK_MACS = 8192,    // multiply-adds in one repetition of the two peak loops
+    SC_QUERIES_MAX = 64,    // query heads that one attention call takes
+    SC_CACHE_BLOCK = 32,    // elements under one scale of a Q8_0 cache
+    SC_PEAK_MACS = 12288,   // multiply-adds in one repetition of the two peak loops
 };
 
-// One row of k activations as integers: x[i] ~ q[i] * d[i / 256], |q| <= 127.
-struct sc_q8 {
-    int8_t *q;     // [k]
-    float *d;      // [ceil(k / 256)]
-    int16_t *sums; // [k / 16]: sums of 16 neighbours of q, for formats with mins
+// Up to SC_PANEL rows of k activations as integers, side by side, by quads of 4 elements:
+//     x[c][i] ~ q[(i / 4 * n + c) * 4 + i % 4] * d[i / 256 * n + c],    |q| <= 127
+struct sc_panel {
+    size_t n;      // columns
+    int8_t *q;     // [k / 4][n][4]; of the last quad, elements past k are 0
+    float *d;      // [ceil(k / 256)][n]
+    int16_t *sums; // [k / 16][n]: sums of 16 neighbours of q, for formats with mins or offsets
 };
+
+// Bytes of a panel of n columns of k, and its parts in such memory (aligned to 64).
+static inline size_t sc_panel_bytes(size_t k, size_t n)
+{
+    size_t q = (k + 3) / 4 * 4 * n, d = (k + SC_SEGMENT - 1) / SC_SEGMENT * 4 * n, sums = (k + 15) / 16 * 2 * n;
+    return ((q + 63) & ~(size_t)63) + ((d + 63) & ~(size_t)63) + ((sums + 63) & ~(size_t)63);
+}
+
+static inline struct sc_panel sc_panel_at(void *memory, size_t k, size_t n)
+{
+    size_t q = (k + 3) / 4 * 4 * n, d = (k + SC_SEGMENT - 1) / SC_SEGMENT * 4 * n;
+    char *d_at = (char *)memory + ((q + 63) & ~(size_t)63);
+    return (struct sc_panel){ n, memory, (float *)(void *)d_at, (int16_t *)(void *)(d_at + ((d + 63) & ~(size_t)63)) };
+}
 
 // y[c][r] = sum over i < k of weight[r][i] * x[c][i], for r < n_rows, c < n_columns <= SC_COLUMNS_MAX.
 struct sc_matmul {
     const struct sc_format *format;
-    const void *rows;  // row 0
-    size_t row_stride; // bytes
+    const void *groups; // packed rows (tensor/packed.h): row 0 is the first of its group
+    size_t group_bytes; // from one group of 16 rows to the next
     size_t n_rows, k, n_columns;
-    const float *const *x;  // float formats: n_columns rows of k
-    const struct sc_q8 *xq; // quantized formats: n_columns rows
-    float *const *y;        // n_columns rows of n_rows
+    const float *const *x;         // float formats: n_columns rows of k
+    const struct sc_panel *panels; // quantized formats: n_columns columns, all panels full but the last
+    float *const *y;               // n_columns rows of n_rows
+    void *scratch;                 // sc_matmul_scratch(k, n_columns) bytes, aligned to 64
 };
+
+// Offsets, sums of activations by group and the nodes of a tree of sums, for each column.
+static inline size_t sc_matmul_scratch(size_t k, size_t n_columns)
+{
+    size_t levels = 2;
+    for (size_t n = k / SC_SEGMENT; n > 0; n /= 2) levels++;
+    return n_columns * (k / 16 * 8 + (k + 4) + levels * SC_LANES * 4) + 1024;
+}
 
 // y = x * w (w may be NULL: y = x) and *r = 1 / sqrt(sum(x^2) / n + eps); with `apply`, y = (x * w) * r.
 struct sc_norm {
@@ -63,30 +91,52 @@ struct sc_rope {
 };
 
 // Where keys and values of one layer and one kv head lie. Keys are interleaved by 16 positions so that positions sit
-// in lanes; values are row by row:
+// in lanes; values are row by row. As f16 or f32:
 //     key(p, i) at k[(p / 16 * dim_k + i) * 16 + p % 16]      value(p, i) at v[p * dim_v + i]
+// As Q8_0, blocks of 32 elements (the last may be short) share an f16 scale, which lies behind the bytes:
+//     keys, for every 16 positions       [dim_k][16] int8, [ceil(dim_k / 32)][16] f16
+//     values, for every position         [dim_v] int8, [ceil(dim_v / 32)] f16
 // With v == NULL the values are the first dim_v elements of the keys (latent attention's one compressed cache).
+enum sc_cache_format { SC_CACHE_F16, SC_CACHE_F32, SC_CACHE_Q8_0 };
 struct sc_kv {
     void *k, *v;
     size_t dim_k, dim_v;
-    bool f32; // else f16
+    enum sc_cache_format format;
 };
 
-// One query head at one position against keys first <= p < last.
+static inline size_t sc_cache_scales(size_t dim) { return (dim + SC_CACHE_BLOCK - 1) / SC_CACHE_BLOCK; }
+
+// Bytes of one position's elements of one head; 16 positions' keys are 16 times as many.
+static inline size_t sc_cache_row_bytes(enum sc_cache_format format, size_t dim)
+{
+    if (format == SC_CACHE_Q8_0) return dim + 2 * sc_cache_scales(dim);
+    return dim * (format == SC_CACHE_F32 ? 4 : 2);
+}
+
+// Query heads that share a kv head, each against its keys first <= p < last, of these only the ones in segments
+// begin <= s < end of 256 positions. Each gives a node: the greatest score, the sum of exponentials, and the weighted
+// values, which sc_kernels.attend_join can join to others.
 struct sc_attend {
     struct sc_kv kv;
-    const float *q; // [dim_k]
-    float *y;       // [dim_v]
-    size_t first, last;
-    float scale;       // of the dot products
-    float softcap;     // 0: none; else score = cap * tanh(score / cap)
-    const float *sink; // NULL, or one more score that takes weight and has no value
-    float *scratch;    // sc_attend_scratch(last, dim_v) floats
+    size_t n_queries;           // at most SC_QUERIES_MAX
+    const float *const *q;      // [n_queries] rows of dim_k
+    float *const *node;         // [n_queries] rows of sc_node_floats(dim_v)
+    const uint32_t *first, *last;
+    size_t begin, end;          // segments; every query has keys in each
+    float scale;                // of the dot products
+    float softcap;              // 0: none; else score = cap * tanh(score / cap)
+    void *scratch;              // sc_attend_scratch(dim_k, dim_v, n_segments) bytes, aligned to 64
 };
 
-static inline size_t sc_attend_scratch(size_t last, size_t dim_v)
+// A node: [dim_v] values, the greatest score, the sum.
+static inline size_t sc_node_floats(size_t dim_v) { return dim_v + 2; }
+
+// Scores of a segment, queries turned around, and a tree of nodes, for SC_QUERIES_MAX queries.
+static inline size_t sc_attend_scratch(size_t dim_k, size_t dim_v, size_t n_segments)
 {
-    return (last + SC_LANES) + (SC_TREE_LEVELS_MAX + 1) * dim_v + SC_LANES * dim_v;
+    size_t levels = 2;
+    for (; n_segments > 0; n_segments /= 2) levels++;
+    return 4 * (SC_QUERIES_MAX * (SC_SEGMENT + dim_k + levels * sc_node_floats(dim_v)) + SC_SEGMENT * SC_LANES) + 1024;
 }
 
 enum sc_activation { SC_SILU, SC_GELU, SC_SWIGLU_OAI };
@@ -113,14 +163,19 @@ struct sc_kernels {
     void (*matmul_quantized)(const struct sc_matmul *args);
     // After a product: y = y * a * b + bias, from the left; a and b are skipped when 1 is passed, bias when NULL.
     void (*finish)(float *y, size_t n, float a, float b, const float *bias);
-    // A scale for every 256 elements: d = amax / 127, q = round(x * (127 / amax)), ties to even; all zero: d = 0.
-    void (*quantize)(const float *x, size_t n, struct sc_q8 *out);
+    // Rows x[c] of k. A scale for every 256 elements: d = amax / 127, q = round(x * (127 / amax)), ties to even; all
+    // zero: d = 0. out->n rows.
+    void (*quantize)(const float *const *x, size_t k, const struct sc_panel *out);
     float (*norm)(const struct sc_norm *args);
     // Angles of one position: turns[j] is pair j's frequency in 2^-64 turns a position; cos and sin are times `gain`.
     void (*rope_angles)(const uint64_t *turns, size_t n_pairs, uint32_t position, float gain, float *cos, float *sin);
     void (*rope)(const struct sc_rope *args);
     void (*store)(const struct sc_kv *kv, size_t position, const float *k, const float *v);
     void (*attend)(const struct sc_attend *args);
+    // a = a joined with b, both nodes of dim_v values, b's keys after a's.
+    void (*attend_join)(float *a, const float *b, size_t dim_v);
+    // y = the values of a node over its sum; `sink` (or NULL) is one more score, which has weight and no value.
+    void (*attend_finish)(const float *node, const float *sink, float *y, size_t dim_v);
     // y = act(gate) * up
     void (*glu)(enum sc_activation activation, const float *gate, const float *up, float *y, size_t n);
     void (*add)(const float *a, const float *b, float *y, size_t n);

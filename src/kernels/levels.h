@@ -1,7 +1,9 @@
-// The list of instruction-set levels, plainest first: SC_KERNEL_LEVEL(name). The plain C of ref/ is compiled once
-// for each (src/kernels/meson.build); hand-written kernels of a level replace entries of its table.
+// The list of instruction-set levels, plainest first; the last one that a machine supports is chosen. To add one: a
+// folder with cpu.h, lanes.h and dot.h, a line here and one in src/meson.build.
 SC_KERNEL_LEVEL(base)
 #if defined(__x86_64__)
-SC_KERNEL_LEVEL(v3)
-SC_KERNEL_LEVEL(v4)
+SC_KERNEL_LEVEL(avx2)
+SC_KERNEL_LEVEL(avxvnni)
+SC_KERNEL_LEVEL(avx512)
+SC_KERNEL_LEVEL(avx512vnni)
 #endif

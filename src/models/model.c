@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "kernels/elementary64.h"
 #include "models/decoder.h"
 #include "models/rope.h"
@@ -48,6 +49,7 @@ socle_status sc_model_load(struct sc_gguf *gguf, struct sc_model **out, socle_er
         return sc_fail_memory(err, sizeof *model, "a model");
     }
     model->gguf = gguf;
+    pthread_mutex_init(&model->mutex, NULL);
     socle_status status = load(model, err);
     if (status != SOCLE_OK) {
         // Messages from the program's builder know tensors but not the file.
@@ -64,6 +66,8 @@ void sc_model_free(struct sc_model *model)
 {
     if (!model) return;
     sc_program_free(&model->program);
+    sc_memory_release(model->packed, model->packed_bytes);
+    pthread_mutex_destroy(&model->mutex);
     sc_arena_free(&model->arena);
     sc_gguf_close(model->gguf);
     free(model);

@@ -1,6 +1,8 @@
-// A model: its file, its description, its program. Immutable after loading; sessions share it.
+// A model: its file, its description, its program. Immutable once its weights are prepared; sessions share it.
 #ifndef SC_MODELS_MODEL_H
 #define SC_MODELS_MODEL_H
+
+#include <pthread.h>
 
 #include "models/families.h"
 
@@ -10,6 +12,10 @@ struct sc_model {
     struct sc_hparams hparams;
     struct sc_program program;
     struct sc_arena arena; // tensors and tables made at load
+    pthread_mutex_t mutex; // of what prepare.c sets once
+    bool is_prepared;
+    void *packed; // NULL when the file was packed already
+    uint64_t packed_bytes;
 };
 
 // Takes `gguf` over, on failure too. Errors: SOCLE_UNSUPPORTED lists the families; SOCLE_BAD_FILE names what is wrong.

@@ -209,7 +209,7 @@ static struct sc_value quantized(struct sc_builder *b, struct sc_value x)
     }
     twin = add_buffer(
         b, (struct sc_buffer_info){
-               .element = SC_ELEMENT_Q8, .rows = info.rows, .per_row = info.per_row * x.n_heads, .width = x.head_dim });
+               .element = SC_ELEMENT_Q8, .rows = info.rows, .per_row = info.per_row, .width = x.head_dim, .n_heads = x.n_heads });
     p->buffers[twin].row_scale = info.row_scale;
     if (is_whole) b->quantized[x.buffer] = twin;
     struct sc_value out = { twin, 0, x.n_heads, x.head_dim, x.head_dim };

@@ -1,8 +1,9 @@
 #include "program/execute.h"
 
+#include "base/clock.h"
 #include "base/size.h"
 
-enum { ELEMENTS_PER_TASK = 16384, ALIGNMENT = 64 };
+enum { ELEMENTS_PER_TASK = 16384 };
 
 struct job {
     const struct sc_run *run;
@@ -15,24 +16,35 @@ static void run_task(void *context, size_t task, size_t thread)
     job->op->type->run(job->run, job->op, task, job->run->scratch + thread * job->run->plan->scratch_bytes);
 }
 
+static void run_join(void *context, size_t task, size_t thread)
+{
+    const struct job *job = context;
+    (void)thread;
+    job->op->type->join(job->run, job->op, task);
+}
+
 bool sc_run_program(const struct sc_run *run, bool (*stop)(void *context), void *context)
 {
     for (uint32_t i = 0; i < run->program->n_ops; i++) {
         if (stop && stop(context)) return false;
         struct job job = { run, &run->program->ops[i] };
-        sc_pool_run(run->pool, job.op->type->tasks(run, job.op), run_task, &job);
+        const struct sc_op_type *type = job.op->type;
+        double started = run->profile ? sc_now() : 0.0;
+        sc_pool_run(run->pool, type->tasks(run, job.op), run_task, &job);
+        if (type->join) sc_pool_run(run->pool, type->join_tasks(run, job.op), run_join, &job);
+        if (run->profile) run->profile->note(run->profile->context, run, job.op, sc_now() - started);
     }
     return true;
 }
 
 float *sc_run_logits(const struct sc_run *run, size_t i) { return sc_run_f32(run, run->program->logits, i, 0); }
 
-struct sc_q8 sc_run_q8(const struct sc_run *run, struct sc_value v, size_t sub_row)
+struct sc_panel sc_run_panel(const struct sc_run *run, struct sc_value v, size_t h, size_t i)
 {
-    char *bytes = sc_run_bytes(run, v, sub_row);
-    size_t width = run->program->buffers[v.buffer].width, n_segments = (width + SC_SEGMENT - 1) / SC_SEGMENT;
-    char *d = bytes + sc_align_up(width, ALIGNMENT), *sums = d + sc_align_up(n_segments * 4, ALIGNMENT);
-    return (struct sc_q8){ (int8_t *)bytes, (float *)(void *)d, (int16_t *)(void *)sums };
+    const struct sc_buffer_info *info = &run->program->buffers[v.buffer];
+    size_t most = (info->rows == SC_ROWS_SELECTED ? run->plan->n_selected : run->plan->n_rows) * info->per_row;
+    size_t n = sc_run_n_sub_rows(run, v) - i * SC_PANEL, n_panels = (most + SC_PANEL - 1) / SC_PANEL;
+    return sc_panel_at(sc_run_bytes(run, v, h * n_panels + i), info->width, SC_MIN(n, (size_t)SC_PANEL));
 }
 
 static size_t rows_per_task(size_t width) { return SC_MAX(ELEMENTS_PER_TASK / SC_MAX(width, (size_t)1), (size_t)1); }

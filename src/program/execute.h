@@ -11,20 +11,29 @@ struct sc_kv_layer {
     size_t k_stride, v_stride;
 };
 
+struct sc_run;
+
+// Told of every op, right after it ran, how long it took.
+struct sc_profile {
+    void (*note)(void *context, const struct sc_run *run, const struct sc_op *op, double seconds);
+    void *context;
+};
+
 // Everything an op sees while it runs. Threads read it; each task writes its own rows of the op's outputs.
 struct sc_run {
     const struct sc_program *program;
     const struct sc_plan *plan;
     const struct sc_kernels *kernels;
     struct sc_pool *pool;
-    char *memory;                    // plan->n_bytes
+    char *memory;                    // plan->n_bytes, of which the last part is shared by an op's tasks
     char *scratch;                   // plan->scratch_bytes for each thread
     const struct sc_kv_layer *cache; // [n_layers]
     size_t n_context;                // positions that the session can hold
     size_t n_rows, n_selected;
-    const int32_t *tokens;     // [n_rows], each below the vocabulary's size
-    const uint32_t *positions; // [n_rows], ascending by one
-    const uint32_t *selected;  // [n_selected] rows whose logits are wanted
+    const int32_t *tokens;            // [n_rows], each below the vocabulary's size
+    const uint32_t *positions;        // [n_rows], ascending by one
+    const uint32_t *selected;         // [n_selected] rows whose logits are wanted
+    const struct sc_profile *profile; // NULL: ops are not timed
 };
 
 // Runs every op in order. Cannot fail: all sizes were settled when the plan was made. `stop` (NULL: never) is asked
@@ -56,8 +65,10 @@ static inline int32_t *sc_run_i32(const struct sc_run *run, struct sc_value v, s
     return (int32_t *)(void *)sc_run_bytes(run, v, sub_row) + v.offset;
 }
 
-// A sub-row of a quantized value.
-struct sc_q8 sc_run_q8(const struct sc_run *run, struct sc_value v, size_t sub_row);
+// A quantized value's panel `i` of head h, for n of the value's sub-rows from SC_PANEL * i on.
+struct sc_panel sc_run_panel(const struct sc_run *run, struct sc_value v, size_t h, size_t i);
+
+static inline void *sc_run_shared(const struct sc_run *run) { return run->memory + run->plan->shared_offset; }
 
 // Splits n_sub_rows of `width` elements into tasks of about 16384 elements: rows begin..end of task `task`.
 size_t sc_run_row_tasks(size_t n_sub_rows, size_t width);

@@ -3,6 +3,7 @@
 
 #include "program/execute.h"
 #include "program/op_types.h"
+#include "tensor/packed.h"
 
 static size_t width_of(struct sc_value v) { return (size_t)v.n_heads * v.head_dim; }
 
@@ -29,9 +30,15 @@ static void run_embed(const struct sc_run *run, const struct sc_op *op, size_t t
 {
     (void)scratch;
     const struct sc_tensor *table = op->linear.weight;
-    FOR_ROWS (row)
-        table->format->decode(sc_tensor_row(table, 0, (uint64_t)run->tokens[row]), OUT(0, row, 0),
-                              table->shape[0] / table->format->block_size);
+    FOR_ROWS (row) {
+        uint64_t token = (uint64_t)run->tokens[row];
+        const char *group = (const char *)table->data + token / SC_GROUP_ROWS * table->row_stride;
+        if (table->packed)
+            sc_packed_decode_row(table->format, group, table->shape[0], token % SC_GROUP_ROWS, OUT(0, row, 0));
+        else
+            table->format->decode(sc_tensor_row(table, 0, token), OUT(0, row, 0),
+                                  table->shape[0] / table->format->block_size);
+    }
 }
 
 static void run_norm(const struct sc_run *run, const struct sc_op *op, size_t task, void *scratch)
@@ -55,15 +62,20 @@ static void print_norm(const struct sc_op *op, struct sc_buffer *out)
                      op->norm.apply ? "" : " 1/rms kept");
 }
 
-// The output has a sub-row for each head of each input sub-row.
+// A task is a panel of one head.
+static size_t quantize_tasks(const struct sc_run *run, const struct sc_op *op)
+{
+    return (sc_run_n_sub_rows(run, op->in[0]) + SC_PANEL - 1) / SC_PANEL * op->in[0].n_heads;
+}
+
 static void run_quantize(const struct sc_run *run, const struct sc_op *op, size_t task, void *scratch)
 {
     (void)scratch;
-    size_t n_heads = op->in[0].n_heads;
-    FOR_ROWS (sub_row) {
-        struct sc_q8 q = sc_run_q8(run, op->out[0], sub_row);
-        run->kernels->quantize(IN(0, sub_row / n_heads, sub_row % n_heads), op->in[0].head_dim, &q);
-    }
+    size_t h = task % op->in[0].n_heads, i = task / op->in[0].n_heads;
+    struct sc_panel panel = sc_run_panel(run, op->out[0], h, i);
+    const float *x[SC_PANEL];
+    for (size_t c = 0; c < panel.n; c++) x[c] = IN(0, i * SC_PANEL + c, h);
+    run->kernels->quantize(x, op->in[0].head_dim, &panel);
 }
 
 static void run_glu(const struct sc_run *run, const struct sc_op *op, size_t task, void *scratch)
@@ -151,7 +163,7 @@ static void run_expert_sum(const struct sc_run *run, const struct sc_op *op, siz
 
 const struct sc_op_type sc_op_embed = { .name = "embed", .tasks = tasks, .run = run_embed };
 const struct sc_op_type sc_op_norm = { .name = "norm", .tasks = tasks, .run = run_norm, .print = print_norm };
-const struct sc_op_type sc_op_quantize = { .name = "quantize", .tasks = tasks, .run = run_quantize };
+const struct sc_op_type sc_op_quantize = { .name = "quantize", .tasks = quantize_tasks, .run = run_quantize };
 const struct sc_op_type sc_op_glu = { .name = "glu", .tasks = tasks, .run = run_glu, .print = print_glu };
 const struct sc_op_type sc_op_add = { .name = "add", .tasks = tasks, .run = run_add };
 const struct sc_op_type sc_op_scale = { .name = "scale", .tasks = tasks, .run = run_scale, .print = print_factor };

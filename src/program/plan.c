@@ -14,9 +14,14 @@ enum { ALIGNMENT = 64 };
 static size_t sub_row_bytes(const struct sc_buffer_info *info)
 {
     if (info->element != SC_ELEMENT_Q8) return sc_align_up((size_t)info->width * 4, ALIGNMENT);
-    size_t n_segments = (info->width + SC_SEGMENT - 1) / SC_SEGMENT;
-    return sc_align_up(info->width, ALIGNMENT) + sc_align_up(n_segments * 4, ALIGNMENT) +
-           sc_align_up(((size_t)info->width + 15) / 16 * 2, ALIGNMENT);
+    return sc_panel_bytes(info->width, SC_PANEL);
+}
+
+// How many of these there are.
+static size_t n_sub_rows(const struct sc_buffer_info *info, const struct sc_plan *plan)
+{
+    size_t n = (size_t)info->per_row * (info->rows == SC_ROWS_SELECTED ? plan->n_selected : plan->n_rows);
+    return info->element == SC_ELEMENT_Q8 ? (n + SC_PANEL - 1) / SC_PANEL * info->n_heads : n;
 }
 
 struct placed {
@@ -57,10 +62,9 @@ static void place_all(const struct sc_program *program, struct sc_plan *plan, st
 {
     for (uint32_t i = 0; i < program->n_buffers; i++) {
         const struct sc_buffer_info *info = &program->buffers[i];
-        size_t rows = info->rows == SC_ROWS_SELECTED ? plan->n_selected : plan->n_rows;
         plan->strides[i] = sub_row_bytes(info);
         size_t first = info->first_op == UINT32_MAX ? 0 : info->first_op;
-        items[i] = (struct placed){ plan->strides[i] * info->per_row * rows, 0, (uint32_t)first, info->last_op, i };
+        items[i] = (struct placed){ plan->strides[i] * n_sub_rows(info, plan), 0, (uint32_t)first, info->last_op, i };
     }
     items[program->logits.buffer].last = program->n_ops;
     qsort(items, program->n_buffers, sizeof *items, compare_sizes);
@@ -74,7 +78,7 @@ static void place_all(const struct sc_program *program, struct sc_plan *plan, st
 socle_status sc_plan_make(const struct sc_program *program, uint32_t n_rows, uint32_t n_selected, size_t n_context,
                           struct sc_plan *out, socle_error *err)
 {
-    size_t n = program->n_buffers;
+    size_t n = program->n_buffers, shared_bytes = 0;
     struct sc_plan plan = { .n_rows = n_rows, .n_selected = n_selected };
     plan.offsets = calloc(n, sizeof *plan.offsets);
     plan.strides = calloc(n, sizeof *plan.strides);
@@ -86,8 +90,11 @@ socle_status sc_plan_make(const struct sc_program *program, uint32_t n_rows, uin
         const struct sc_op *op = &program->ops[i];
         if (op->type->scratch_bytes)
             plan.scratch_bytes = SC_MAX(plan.scratch_bytes, op->type->scratch_bytes(op, n_context));
+        if (op->type->shared_bytes) shared_bytes = SC_MAX(shared_bytes, op->type->shared_bytes(op));
     }
     plan.scratch_bytes = sc_align_up(plan.scratch_bytes, ALIGNMENT);
+    plan.shared_offset = sc_align_up(plan.n_bytes, ALIGNMENT);
+    plan.n_bytes = plan.shared_offset + shared_bytes;
     free(items);
     free(meeting);
     if (!ok) {

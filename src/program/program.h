@@ -26,8 +26,9 @@ enum sc_rows { SC_ROWS_TOKENS, SC_ROWS_SELECTED };
 struct sc_buffer_info {
     enum sc_element element;
     enum sc_rows rows;
-    uint32_t per_row; // sub-rows for each row: experts' slots, or heads that are quantized apart
+    uint32_t per_row; // sub-rows for each row: experts' slots
     uint32_t width;   // elements of a sub-row
+    uint32_t n_heads; // of quantized buffers: heads that are quantized apart, each with panels of its own
     // Of a norm's result: the buffer of 1 / rms that products of it are yet to be multiplied by, or SC_NO_BUFFER.
     int32_t row_scale;
     uint32_t first_op, last_op;
@@ -66,6 +67,12 @@ struct sc_op_type {
     void (*run)(const struct sc_run *run, const struct sc_op *op, size_t task, void *scratch);
     // Scratch bytes that one thread needs, or NULL for none. n_context: positions of the session.
     size_t (*scratch_bytes)(const struct sc_op *op, size_t n_context);
+    // A second phase, or NULL: it starts when all tasks of the first are done. What the first leaves for it lies in
+    // memory that the op's tasks share.
+    size_t (*join_tasks)(const struct sc_run *run, const struct sc_op *op);
+    void (*join)(const struct sc_run *run, const struct sc_op *op, size_t task);
+    size_t (*shared_bytes)(const struct sc_op *op);
+    bool is_product; // it multiplies by linear.weight, which must be packed before it runs
     // Adds what sc_program_print cannot see in the fields that all ops share; or NULL.
     void (*print)(const struct sc_op *op, struct sc_buffer *out);
 };
@@ -135,8 +142,9 @@ void sc_program_print(const struct sc_program *program, struct sc_buffer *out);
 // Where every buffer lies, for at most n_rows rows in a batch of which n_selected ask for logits.
 struct sc_plan {
     size_t *offsets; // [n_buffers]
-    size_t *strides; // [n_buffers] bytes from one sub-row to the next
+    size_t *strides; // [n_buffers] bytes from one sub-row, or one panel, to the next
     size_t n_bytes;
+    size_t shared_offset; // of what an op's tasks share
     size_t scratch_bytes; // of one thread
     uint32_t n_rows, n_selected;
 };

@@ -27,6 +27,8 @@ struct sc_block {
     float d, m;
 };
 
+struct sc_packing;
+
 struct sc_format {
     const char *name;     // "Q4_K", as it is written in files and on the command line
     uint32_t id;          // the number of this type in GGUF
@@ -38,6 +40,8 @@ struct sc_format {
     void (*decode)(const void *blocks, float *out, size_t n_blocks);
     // Unpacks one block; NULL for float formats (F32, F16, BF16), which multiply f32 activations.
     void (*unpack)(const void *block, struct sc_block *out);
+    // How its blocks lie when packed (packed.h); NULL for float formats.
+    const struct sc_packing *packing;
 };
 
 // The format with this GGUF type number, or NULL.

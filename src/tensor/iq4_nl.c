@@ -28,6 +28,8 @@ static void decode(const void *restrict blocks, float *restrict out, size_t n_bl
     }
 }
 
+static const struct sc_packing packing = { .bits = 4, .head = SC_HEAD_D, .codebook = sc_iq4_codebook };
+
 const struct sc_format sc_format_iq4_nl = {
     .name = "IQ4_NL",
     .id = 20,
@@ -37,4 +39,5 @@ const struct sc_format sc_format_iq4_nl = {
     .has_min = false,
     .decode = decode,
     .unpack = unpack,
+    .packing = &packing,
 };

@@ -35,6 +35,8 @@ static void decode(const void *restrict blocks, float *restrict out, size_t n_bl
     }
 }
 
+static const struct sc_packing packing = { .bits = 4, .head = SC_HEAD_D_SCALES, .codebook = sc_iq4_codebook };
+
 const struct sc_format sc_format_iq4_xs = {
     .name = "IQ4_XS",
     .id = 23,
@@ -44,4 +46,5 @@ const struct sc_format sc_format_iq4_xs = {
     .has_min = false,
     .decode = decode,
     .unpack = unpack,
+    .packing = &packing,
 };

@@ -13,17 +13,11 @@ enum { BLOCK_SIZE = 32, BLOCK_BYTES = 17, GROUP = BLOCK_SIZE };
 
 static const int8_t doubled[16] = { 0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12 };
 
-static float half_power_of_two(uint32_t e)
-{
-    uint32_t normal = (e - 1) << 23, subnormal = 0x00200000u << (e & 1);
-    return sc_f32_of_bits(e < 2 ? subnormal : normal);
-}
-
 static void unpack(const void *restrict from, struct sc_block *restrict out)
 {
     const uint8_t *bytes = from;
     uint8_t codes[BLOCK_SIZE];
-    out->d = half_power_of_two(bytes[0]);
+    out->d = sc_exponent_to_f32(bytes[0]);
     out->scale[0] = 1;
     sc_unpack_nibbles(bytes + 1, codes);
     for (size_t i = 0; i < BLOCK_SIZE; i++) out->q[i] = doubled[codes[i]];
@@ -39,6 +33,8 @@ static void decode(const void *restrict blocks, float *restrict out, size_t n_bl
     }
 }
 
+static const struct sc_packing packing = { .bits = 4, .head = SC_HEAD_E8M0, .codebook = doubled };
+
 const struct sc_format sc_format_mxfp4 = {
     .name = "MXFP4",
     .id = 39,
@@ -48,4 +44,5 @@ const struct sc_format sc_format_mxfp4 = {
     .has_min = false,
     .decode = decode,
     .unpack = unpack,
+    .packing = &packing,
 };

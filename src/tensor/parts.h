@@ -10,6 +10,7 @@
 
 #include "tensor/format.h"
 #include "tensor/half.h"
+#include "tensor/packed.h"
 
 #define SC_FORMAT(format) extern const struct sc_format format;
 #include "tensor/formats.h"
@@ -76,6 +77,22 @@ static inline void sc_unpack_six_bits(const uint8_t *restrict packed, int16_t *r
         scale[4 + j] = (int16_t)((packed[8 + j] & 15) | (packed[j] >> 6 << 4));
         min[4 + j] = (int16_t)((packed[8 + j] >> 4) | (packed[4 + j] >> 6 << 4));
     }
+}
+
+// Byte i of the twelve.
+static inline uint8_t sc_pack_six_bits(const int16_t *scale, const int16_t *min, size_t i)
+{
+    size_t j = i % 4;
+    if (i < 4) return (uint8_t)(scale[j] | scale[4 + j] >> 4 << 6);
+    if (i < 8) return (uint8_t)(min[j] | min[4 + j] >> 4 << 6);
+    return (uint8_t)((scale[4 + j] & 15) | (min[4 + j] & 15) << 4);
+}
+
+// 2^(e - 128), MXFP4's scale halved; subnormal for e of 0 and 1.
+static inline float sc_exponent_to_f32(uint32_t e)
+{
+    uint32_t normal = (e - 1) << 23, subnormal = 0x00200000u << (e & 1);
+    return sc_f32_of_bits(e < 2 ? subnormal : normal);
 }
 
 // The sixteen values of the 4-bit non-linear formats, denser around zero (ggml's kvalues_iq4nl).

@@ -31,6 +31,8 @@ static void decode(const void *restrict blocks, float *restrict out, size_t n_bl
     }
 }
 
+static const struct sc_packing packing = { .bits = 2, .head = SC_HEAD_DM_NIBBLES };
+
 const struct sc_format sc_format_q2_k = {
     .name = "Q2_K",
     .id = 10,
@@ -40,4 +42,5 @@ const struct sc_format sc_format_q2_k = {
     .has_min = true,
     .decode = decode,
     .unpack = unpack,
+    .packing = &packing,
 };

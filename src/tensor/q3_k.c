@@ -36,6 +36,8 @@ static void decode(const void *restrict blocks, float *restrict out, size_t n_bl
     }
 }
 
+static const struct sc_packing packing = { .bits = 3, .offset = 4, .head = SC_HEAD_D_SCALES };
+
 const struct sc_format sc_format_q3_k = {
     .name = "Q3_K",
     .id = 11,
@@ -45,4 +47,5 @@ const struct sc_format sc_format_q3_k = {
     .has_min = false,
     .decode = decode,
     .unpack = unpack,
+    .packing = &packing,
 };

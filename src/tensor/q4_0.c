@@ -26,6 +26,8 @@ static void decode(const void *restrict blocks, float *restrict out, size_t n_bl
     }
 }
 
+static const struct sc_packing packing = { .bits = 4, .offset = 8, .head = SC_HEAD_D };
+
 const struct sc_format sc_format_q4_0 = {
     .name = "Q4_0",
     .id = 2,
@@ -35,4 +37,5 @@ const struct sc_format sc_format_q4_0 = {
     .has_min = false,
     .decode = decode,
     .unpack = unpack,
+    .packing = &packing,
 };

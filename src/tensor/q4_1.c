@@ -28,6 +28,8 @@ static void decode(const void *restrict blocks, float *restrict out, size_t n_bl
     }
 }
 
+static const struct sc_packing packing = { .bits = 4, .head = SC_HEAD_DM };
+
 const struct sc_format sc_format_q4_1 = {
     .name = "Q4_1",
     .id = 3,
@@ -37,4 +39,5 @@ const struct sc_format sc_format_q4_1 = {
     .has_min = true,
     .decode = decode,
     .unpack = unpack,
+    .packing = &packing,
 };

@@ -33,6 +33,8 @@ static void decode(const void *restrict blocks, float *restrict out, size_t n_bl
     }
 }
 
+static const struct sc_packing packing = { .bits = 4, .head = SC_HEAD_DM_SIX_BITS };
+
 const struct sc_format sc_format_q4_k = {
     .name = "Q4_K",
     .id = 12,
@@ -42,4 +44,5 @@ const struct sc_format sc_format_q4_k = {
     .has_min = true,
     .decode = decode,
     .unpack = unpack,
+    .packing = &packing,
 };

@@ -31,6 +31,8 @@ static void decode(const void *restrict blocks, float *restrict out, size_t n_bl
     }
 }
 
+static const struct sc_packing packing = { .bits = 5, .head = SC_HEAD_DM };
+
 const struct sc_format sc_format_q5_1 = {
     .name = "Q5_1",
     .id = 7,
@@ -40,4 +42,5 @@ const struct sc_format sc_format_q5_1 = {
     .has_min = true,
     .decode = decode,
     .unpack = unpack,
+    .packing = &packing,
 };

@@ -34,6 +34,8 @@ static void decode(const void *restrict blocks, float *restrict out, size_t n_bl
     }
 }
 
+static const struct sc_packing packing = { .bits = 5, .head = SC_HEAD_DM_SIX_BITS };
+
 const struct sc_format sc_format_q5_k = {
     .name = "Q5_K",
     .id = 13,
@@ -43,4 +45,5 @@ const struct sc_format sc_format_q5_k = {
     .has_min = true,
     .decode = decode,
     .unpack = unpack,
+    .packing = &packing,
 };

@@ -37,6 +37,8 @@ static void decode(const void *restrict blocks, float *restrict out, size_t n_bl
     }
 }
 
+static const struct sc_packing packing = { .bits = 6, .offset = 32, .head = SC_HEAD_D_SCALES };
+
 const struct sc_format sc_format_q6_k = {
     .name = "Q6_K",
     .id = 14,
@@ -46,4 +48,5 @@ const struct sc_format sc_format_q6_k = {
     .has_min = false,
     .decode = decode,
     .unpack = unpack,
+    .packing = &packing,
 };

@@ -24,6 +24,8 @@ static void decode(const void *restrict blocks, float *restrict out, size_t n_bl
     }
 }
 
+static const struct sc_packing packing = { .bits = 8, .head = SC_HEAD_D };
+
 const struct sc_format sc_format_q8_0 = {
     .name = "Q8_0",
     .id = 8,
@@ -33,4 +35,5 @@ const struct sc_format sc_format_q8_0 = {
     .has_min = false,
     .decode = decode,
     .unpack = unpack,
+    .packing = &packing,
 };

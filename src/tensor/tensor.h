@@ -2,6 +2,7 @@
 #ifndef SC_TENSOR_TENSOR_H
 #define SC_TENSOR_TENSOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,9 +22,10 @@ struct sc_tensor {
     uint64_t n_bytes;
     // Bytes from one row, one matrix, to the next. Contiguous tensors: row_bytes(shape[0]), rows * row_stride.
     uint64_t row_stride, matrix_stride;
+    bool packed; // as packed.h has it; row_stride is then from one group of 16 rows to the next
 };
 
-// Row r of matrix m.
+// Row r of matrix m; not of packed tensors.
 static inline const void *sc_tensor_row(const struct sc_tensor *tensor, uint64_t m, uint64_t r)
 {
     return (const char *)tensor->data + m * tensor->matrix_stride + r * tensor->row_stride;

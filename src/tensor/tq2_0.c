@@ -29,6 +29,8 @@ static void decode(const void *restrict blocks, float *restrict out, size_t n_bl
     }
 }
 
+static const struct sc_packing packing = { .bits = 2, .offset = 1, .head = SC_HEAD_D };
+
 const struct sc_format sc_format_tq2_0 = {
     .name = "TQ2_0",
     .id = 35,
@@ -38,4 +40,5 @@ const struct sc_format sc_format_tq2_0 = {
     .has_min = false,
     .decode = decode,
     .unpack = unpack,
+    .packing = &packing,
 };

@@ -4,8 +4,8 @@
 //            [--dump FILE] [--write FILE | --check FILE | --levels]
 //
 // Without --write and --check it prints what --write would: a line "name hash" for a function, and
-// "name hash-with-f16-cache hash-with-f32-cache" for a model. Hashes are written by the level `base`, which is the
-// specification, in one pass of one thread. --check computes every model, with keys and values as f16 and as f32,
+// "name hash hash hash" for a model, with keys and values as f16, f32 and q8_0. Hashes are written by the level `base`,
+// which is the specification, in one pass of one thread. --check computes every model, in each cache format,
 //     on the best level of this machine (or --cpu): by 1, 2, 3 and 8 threads, in chunks of 1, 7, 32 and all, with a
 //     fresh, a reused and a rewound cache (--quick: by three threads in chunks of 7; --threads, --batch: by these);
 //     on every other level that this machine supports (not with --best): by three threads in chunks of 7;
@@ -22,7 +22,7 @@
 
 #include "../fixtures.h"
 
-enum { ONLY_MAX = 16, N_TOKENS_FILE = 40, N_TOKENS_MADE = 24 };
+enum { ONLY_MAX = 16, N_TOKENS_FILE = 40, N_TOKENS_MADE = 24, N_CACHES = SC_CACHE_Q8_0 + 1 };
 
 static const struct golden_way all_ways[] = {
     { 3, 7, 256, GOLDEN_FRESH },    // chunks; the first is the only one of --quick, and of levels below the best
@@ -75,18 +75,18 @@ static const char *line_of(const char *name)
     return NULL;
 }
 
-static bool read_hashes(const char *name, unsigned long long hashes[2])
+static bool read_hashes(const char *name, unsigned long long hashes[N_CACHES])
 {
     const char *line = line_of(name);
-    hashes[0] = hashes[1] = 0;
-    return line && sscanf(line, "%*s %llx %llx", &hashes[0], &hashes[1]) >= 1;
+    for (size_t i = 0; i < N_CACHES; i++) hashes[i] = 0;
+    return line && sscanf(line, "%*s %llx %llx %llx", &hashes[0], &hashes[1], &hashes[2]) >= 1;
 }
 
 // ---- functions
 
 static void do_function(const struct golden_function *function)
 {
-    unsigned long long expected[2], found = function->hash(function->argument);
+    unsigned long long expected[N_CACHES], found = function->hash(function->argument);
     if (!options.check) {
         fprintf(out, "%s %016llx\n", function->name, found);
         return;
@@ -99,38 +99,42 @@ static void do_function(const struct golden_function *function)
 
 // ---- models
 
-static void print_model(const char *name, const struct sc_model *model, size_t n)
+static void print_model(const char *name, struct sc_model *model, size_t n)
 {
     static const struct golden_way plain = { 1, 256, 256, GOLDEN_FRESH };
     const struct golden_way *way = options.one ? options.one : &plain;
     const char *cpu = options.cpu ? options.cpu : "base";
-    uint64_t hashes[2];
+    uint64_t hashes[N_CACHES];
     socle_error err = { 0 };
-    for (int f32 = 0; f32 < 2; f32++)
-        if (golden_logits(model, n, way, cpu, f32, f32 ? NULL : options.dump, &hashes[f32], &err) != SOCLE_OK) {
+    for (int cache = 0; cache < N_CACHES; cache++)
+        if (golden_logits(model, n, way, cpu, (enum sc_cache_format)cache, cache ? NULL : options.dump, &hashes[cache],
+                          &err) != SOCLE_OK) {
             fprintf(stderr, "%s: %s\n", name, err.message);
             n_failed++;
             return;
         }
-    fprintf(out, "%s %016llx %016llx\n", name, (unsigned long long)hashes[0], (unsigned long long)hashes[1]);
+    fprintf(out, "%s", name);
+    for (int cache = 0; cache < N_CACHES; cache++) fprintf(out, " %016llx", (unsigned long long)hashes[cache]);
+    fprintf(out, "\n");
 }
 
-// One way on one level, with both caches. True if the bits are the recorded ones.
-static bool check_way(const char *name, const struct sc_model *model, size_t n, const char *level,
-                      const struct golden_way *way, const unsigned long long expected[2])
+// One way on one level, in all cache formats. True if the bits are the recorded ones.
+static bool check_way(const char *name, struct sc_model *model, size_t n, const char *level,
+                      const struct golden_way *way, const unsigned long long expected[N_CACHES])
 {
     static const char *const caches[] = { "fresh", "reused", "rewound" };
+    static const char *const formats[N_CACHES] = { "f16", "f32", "q8_0" };
     bool same = true;
-    for (int f32 = 0; f32 < 2; f32++) {
+    for (int cache = 0; cache < N_CACHES; cache++) {
         uint64_t found;
         socle_error err = { 0 };
-        bool ok = golden_logits(model, n, way, level, f32, NULL, &found, &err) == SOCLE_OK;
-        if (ok && found == expected[f32]) continue;
+        bool ok = golden_logits(model, n, way, level, (enum sc_cache_format)cache, NULL, &found, &err) == SOCLE_OK;
+        if (ok && found == expected[cache]) continue;
         same = false;
         printf("%s: level %s, %u threads, chunks of %u, calls of %u, %s %s cache: ", name, level, way->n_threads,
-               way->n_batch, way->n_call, caches[way->cache], f32 ? "f32" : "f16");
+               way->n_batch, way->n_call, caches[way->cache], formats[cache]);
         if (!ok) printf("%s\n", err.message);
-        else printf("expected %016llx, found %016llx\n", expected[f32], (unsigned long long)found);
+        else printf("expected %016llx, found %016llx\n", expected[cache], (unsigned long long)found);
     }
     return same;
 }
@@ -151,9 +155,9 @@ static bool checked(size_t i)
     return level->supported() && (!options.best || i == best_level());
 }
 
-static void check_model(const char *name, const struct sc_model *model, size_t n)
+static void check_model(const char *name, struct sc_model *model, size_t n)
 {
-    unsigned long long expected[2];
+    unsigned long long expected[N_CACHES];
     bool same = read_hashes(name, expected);
     if (!same) printf("%s: has no hash yet\n", name);
     for (size_t i = 0; same && sc_kernels_at(i); i++) {
@@ -317,7 +321,7 @@ int main(int argc, char **argv)
         return 1;
     }
     if (options.check) print_levels(true);
-    else fprintf(out, "# %s\n", "name, hash of the logits with an f16 cache, with an f32 cache: written by 'make golden'");
+    else fprintf(out, "# %s\n", "name, hashes of the logits with f16, f32 and q8_0 caches; written by 'make golden'");
     do_all();
     bool ok = n_failed == 0;
     if (options.write) ok = fclose(out) == 0 && ok && rename(temporary, options.write) == 0;

@@ -104,8 +104,8 @@ struct golden_way {
 
 // The hash of the logits of all of n tokens, which depend on the vocabulary's size alone. With `dump`, the logits are
 // written there, too, as they are. Errors: those of sessions.
-socle_status golden_logits(const struct sc_model *model, size_t n, const struct golden_way *way, const char *cpu,
-                           bool cache_f32, const char *dump, uint64_t *hash, socle_error *err);
+socle_status golden_logits(struct sc_model *model, size_t n, const struct golden_way *way, const char *cpu,
+                           enum sc_cache_format cache, const char *dump, uint64_t *hash, socle_error *err);
 
 // ---- functions
 

@@ -51,15 +51,15 @@ static socle_status evaluate(struct sc_session *session, const int32_t *tokens, 
     return append(session, tokens, cut, n, n, way->n_call, r, err);
 }
 
-socle_status golden_logits(const struct sc_model *model, size_t n, const struct golden_way *way, const char *cpu,
-                           bool cache_f32, const char *dump, uint64_t *hash, socle_error *err)
+socle_status golden_logits(struct sc_model *model, size_t n, const struct golden_way *way, const char *cpu,
+                           enum sc_cache_format cache, const char *dump, uint64_t *hash, socle_error *err)
 {
     struct sc_session *session = NULL;
     struct sc_session_options options = { .n_context = (uint32_t)SC_MIN(n + 7, model->hparams.n_context),
                                           .n_batch = way->n_batch,
                                           .n_logits = way->n_batch,
                                           .n_threads = way->n_threads,
-                                          .cache_f32 = cache_f32,
+                                          .cache = cache,
                                           .cpu = cpu };
     struct recorder r = { .hash = golden_hash_start, .n_vocab = model->hparams.n_vocab };
     int32_t *tokens = malloc(2 * n * sizeof *tokens);

@@ -2,26 +2,17 @@
 //
 // Sixteen output rows sit side by side, so that each adds up its own products in order:
 //     lane[r] = fma(w[r][i], x[i], lane[r])     for i in the segment, in order
-// and the segments' lanes are joined by the tree. The weights of one segment are decoded and turned once, then used
-// for every column.
+// and the segments' lanes are joined by the tree. The weights of one segment are decoded once, then used for every column.
 #include "kernels/ref/ref.h"
 
 #include "kernels/ref/sum.h"
 
 enum { COLUMNS_AT_ONCE = 4 };
 
-// tile[i][r] = weight (row + r, start + i); lanes past n_rows repeat the last row and are not stored.
-static void decode_tile(const struct sc_matmul *args, size_t row, size_t n_rows, size_t start, size_t n,
-                        float tile[SC_SEGMENT][SC_LANES])
+// tile[i][r] = weight (row + r, start + i). `packed` holds n elements of 16 rows, element by element.
+static void decode_tile(const struct sc_format *format, const char *packed, size_t n, float tile[SC_SEGMENT][SC_LANES])
 {
-    const struct sc_format *format = args->format;
-    float line[SC_SEGMENT];
-    for (size_t r = 0; r < SC_LANES; r++) {
-        size_t source = row + (r < n_rows ? r : n_rows - 1);
-        const char *bytes = (const char *)args->rows + source * args->row_stride;
-        format->decode(bytes + start / format->block_size * format->block_bytes, line, n / format->block_size);
-        for (size_t i = 0; i < n; i++) tile[i][r] = line[i];
-    }
+    format->decode(packed, tile[0], n * SC_LANES);
 }
 
 static void sum_four(float tile[SC_SEGMENT][SC_LANES], size_t n, const float *const x[COLUMNS_AT_ONCE],
@@ -67,10 +58,11 @@ void SC_REF(matmul_float)(const struct sc_matmul *args)
     struct sc_row_tree trees[SC_COLUMNS_MAX];
     for (size_t row = 0; row < args->n_rows; row += SC_LANES) {
         size_t n_rows = args->n_rows - row < SC_LANES ? args->n_rows - row : SC_LANES;
+        const char *group = (const char *)args->groups + row / SC_LANES * args->group_bytes;
         for (size_t c = 0; c < args->n_columns; c++) trees[c] = (struct sc_row_tree){ nodes[c], SC_LANES, 0, 0 };
         for (size_t start = 0; start < args->k; start += SC_SEGMENT) {
             size_t n = args->k - start < SC_SEGMENT ? args->k - start : SC_SEGMENT;
-            decode_tile(args, row, n_rows, start, n, tile);
+            decode_tile(args->format, group + start * SC_LANES * args->format->block_bytes, n, tile);
             sum_columns(args, tile, start, n, trees);
         }
         for (size_t c = 0; c < args->n_columns; c++) {

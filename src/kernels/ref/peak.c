@@ -14,29 +14,7 @@ enum { SUMS = 8 };
 // The compiler takes all memory as changed here, `pointer`'s too.
 #define FORGET(pointer) __asm__ volatile("" : : "r"(pointer) : "memory")
 
-#if defined(__AVX512BW__)
-#include <immintrin.h>
-enum { INTEGERS = 32, FLOATS = 16 };
-typedef __m512i integers;
-typedef __m512 floats;
-static inline integers add_product(integers sum, integers a, integers b)
-{
-    return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b));
-}
-static inline floats fuse(floats a, floats b, floats sum) { return _mm512_fmadd_ps(a, b, sum); }
-
-#elif defined(__AVX2__) && defined(__FMA__)
-#include <immintrin.h>
-enum { INTEGERS = 16, FLOATS = 8 };
-typedef __m256i integers;
-typedef __m256 floats;
-static inline integers add_product(integers sum, integers a, integers b)
-{
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
-}
-static inline floats fuse(floats a, floats b, floats sum) { return _mm256_fmadd_ps(a, b, sum); }
-
-#elif defined(__SSE2__)
+#if defined(__SSE2__)
 #include <emmintrin.h>
 enum { INTEGERS = 8, FLOATS = 1 };
 typedef __m128i integers;

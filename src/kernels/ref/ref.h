@@ -12,12 +12,14 @@
 void SC_REF(matmul_float)(const struct sc_matmul *args);
 void SC_REF(matmul_quantized)(const struct sc_matmul *args);
 void SC_REF(finish)(float *y, size_t n, float a, float b, const float *bias);
-void SC_REF(quantize)(const float *x, size_t n, struct sc_q8 *out);
+void SC_REF(quantize)(const float *const *x, size_t k, const struct sc_panel *out);
 float SC_REF(norm)(const struct sc_norm *args);
 void SC_REF(rope_angles)(const uint64_t *turns, size_t n_pairs, uint32_t position, float gain, float *cos, float *sin);
 void SC_REF(rope)(const struct sc_rope *args);
 void SC_REF(store)(const struct sc_kv *kv, size_t position, const float *k, const float *v);
 void SC_REF(attend)(const struct sc_attend *args);
+void SC_REF(attend_join)(float *a, const float *b, size_t dim_v);
+void SC_REF(attend_finish)(const float *node, const float *sink, float *y, size_t dim_v);
 void SC_REF(glu)(enum sc_activation activation, const float *gate, const float *up, float *y, size_t n);
 void SC_REF(add)(const float *a, const float *b, float *y, size_t n);
 void SC_REF(scale)(const float *x, float factor, float *y, size_t n);

@@ -25,33 +25,49 @@ static uint32_t segment_amax(const float *x, size_t n)
     return amax;
 }
 
-void SC_REF(quantize)(const float *x, size_t n, struct sc_q8 *out)
+// One segment of one row: q[n] and the scale.
+static float quantize_segment(const float *x, size_t n, int8_t q[SC_SEGMENT])
 {
     const float shift = 12582912.0f; // 1.5 * 2^23: adding it rounds to a whole number, ties to even
-    for (size_t start = 0; start < n; start += SC_SEGMENT) {
-        size_t size = n - start < SC_SEGMENT ? n - start : SC_SEGMENT;
-        uint32_t amax_bits = segment_amax(x + start, size);
-        if (amax_bits >= 0x7f800000u) {
-            // Not a number then, whatever it is multiplied by: it must reach the logits, where it is an error.
-            out->d[start / SC_SEGMENT] = sc_f32_of_bits(0x7fc00000u);
-            for (size_t i = 0; i < size; i++) out->q[start + i] = 0;
-            continue;
-        }
-        float amax = sc_f32_of_bits(amax_bits);
-        float inverse = amax > 0.0f ? 127.0f / amax : 0.0f;
-        // A segment so small that 127 / amax overflows counts as zero.
-        if (inverse - inverse != 0.0f) inverse = amax = 0.0f;
-        out->d[start / SC_SEGMENT] = amax / 127.0f;
-        for (size_t i = 0; i < size; i++) {
-            float t = x[start + i] * inverse + shift;
-            out->q[start + i] = (int8_t)(sc_bits_of_f32(t) - sc_bits_of_f32(shift));
-        }
+    uint32_t amax_bits = segment_amax(x, n);
+    if (amax_bits >= 0x7f800000u) {
+        // Not a number then, whatever it is multiplied by: it must reach the logits, where it is an error.
+        for (size_t i = 0; i < n; i++) q[i] = 0;
+        return sc_f32_of_bits(0x7fc00000u);
     }
-    for (size_t i = 0; i + 16 <= n; i += 16) {
+    float amax = sc_f32_of_bits(amax_bits);
+    float inverse = amax > 0.0f ? 127.0f / amax : 0.0f;
+    // A segment so small that 127 / amax overflows counts as zero.
+    if (inverse - inverse != 0.0f) inverse = amax = 0.0f;
+    for (size_t i = 0; i < n; i++) {
+        float t = x[i] * inverse + shift;
+        q[i] = (int8_t)(sc_bits_of_f32(t) - sc_bits_of_f32(shift));
+    }
+    return amax / 127.0f;
+}
+
+static void put_segment(const struct sc_panel *out, size_t c, size_t start, size_t n, const int8_t q[SC_SEGMENT])
+{
+    char *to = (char *)out->q + (start / 4 * out->n + c) * 4;
+    for (size_t i = 0; i < n; i += 4, to += 4 * out->n) __builtin_memcpy(to, q + i, 4);
+    int16_t *sums = out->sums + start / 16 * out->n + c;
+    for (size_t i = 0; i + 16 <= n; i += 16, sums += out->n) {
         int32_t sum = 0;
-        for (size_t j = 0; j < 16; j++) sum += out->q[i + j];
-        out->sums[i / 16] = (int16_t)sum;
+        for (size_t j = 0; j < 16; j++) sum += q[i + j];
+        *sums = (int16_t)sum;
     }
+}
+
+void SC_REF(quantize)(const float *const *x, size_t k, const struct sc_panel *out)
+{
+    int8_t q[SC_SEGMENT + 4];
+    for (size_t c = 0; c < out->n; c++)
+        for (size_t start = 0; start < k; start += SC_SEGMENT) {
+            size_t n = k - start < SC_SEGMENT ? k - start : SC_SEGMENT;
+            out->d[start / SC_SEGMENT * out->n + c] = quantize_segment(x[c] + start, n, q);
+            for (size_t i = n; i % 4; i++) q[i] = 0;
+            put_segment(out, c, start, n, q);
+        }
 }
 
 static float sum_of_squares(const float *x, size_t n)
