@@ -11,6 +11,7 @@
 #include "error.h"
 #include "machine.h"
 #include "model.h"
+#include "quantize.h"
 #include "session.h"
 
 #endif

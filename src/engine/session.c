@@ -188,6 +188,8 @@ static socle_status evaluate_chunk(struct sc_session *s, const struct sc_evaluat
         .tokens = e->tokens + begin,
         .positions = s->positions,
         .selected = s->selected,
+        .observe = e->observe,
+        .observer = e->observer,
     };
     for (size_t i = 0; i < n; i++) {
         s->positions[i] = s->n_past + (uint32_t)i;

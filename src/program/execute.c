@@ -21,6 +21,7 @@ bool sc_run_program(const struct sc_run *run, bool (*stop)(void *context), void 
         if (stop && stop(context)) return false;
         struct job job = { run, &run->program->ops[i] };
         sc_pool_run(run->pool, job.op->type->tasks(run, job.op), run_task, &job);
+        if (run->observe) run->observe(run->observer, run, job.op);
     }
     return true;
 }

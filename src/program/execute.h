@@ -11,6 +11,11 @@ struct sc_kv_layer {
     size_t k_stride, v_stride;
 };
 
+struct sc_run;
+
+// Looks at an op that has just run, on the thread that runs the program: its inputs and outputs still hold.
+typedef void sc_observer(void *context, const struct sc_run *run, const struct sc_op *op);
+
 // Everything an op sees while it runs. Threads read it; each task writes its own rows of the op's outputs.
 struct sc_run {
     const struct sc_program *program;
@@ -25,6 +30,8 @@ struct sc_run {
     const int32_t *tokens;     // [n_rows], each below the vocabulary's size
     const uint32_t *positions; // [n_rows], ascending by one
     const uint32_t *selected;  // [n_selected] rows whose logits are wanted
+    sc_observer *observe;      // NULL: nobody looks
+    void *observer;
 };
 
 // Runs every op in order. Cannot fail: all sizes were settled when the plan was made. `stop` (NULL: never) is asked

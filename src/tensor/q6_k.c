@@ -62,11 +62,11 @@ static void try_scales(struct search *s, const float *centre, float step, float 
         for (size_t l = 0; l < SC_SEARCH_LANES; l++) {
             size_t g = h * SC_SEARCH_LANES + l;
             float a = d * scale[l], error = a * (a * sums.qq[l] - 2.0f * sums.xq[l]);
-            if (!(error < s->error[g])) continue;
-            s->error[g] = error;
-            s->scale[g] = scale[l];
-            s->qq[g] = sums.qq[l];
-            s->xq[g] = sums.xq[l];
+            bool better = error < s->error[g];
+            s->error[g] = better ? error : s->error[g];
+            s->scale[g] = better ? scale[l] : s->scale[g];
+            s->qq[g] = better ? sums.qq[l] : s->qq[g];
+            s->xq[g] = better ? sums.xq[l] : s->xq[g];
         }
     }
 }

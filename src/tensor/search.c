@@ -1,6 +1,9 @@
 #include "tensor/search.h"
 
 #include <string.h>
+#if defined(__SSE2__) && !defined(__AVX__)
+#include <emmintrin.h>
+#endif
 
 #include "base/size.h"
 #include "tensor/half.h"
@@ -30,11 +33,19 @@ static inline vector choose(mask which, vector yes, vector no)
     return (vector)((which & (mask)yes) | (~which & (mask)no));
 }
 
+// a < b ? a : b, and a > b ? a : b: one instruction where compilers can be told so.
+#if defined(__SSE2__) && !defined(__AVX__)
+static inline vector smaller(vector a, vector b) { return _mm_min_ps(a, b); }
+static inline vector larger(vector a, vector b) { return _mm_max_ps(a, b); }
+#else
+static inline vector smaller(vector a, vector b) { return choose(a < b, a, b); }
+static inline vector larger(vector a, vector b) { return choose(a > b, a, b); }
+#endif
+
 // The nearest whole number between low and high; not a number: low.
 static inline vector nearest(vector q, vector low, vector high)
 {
-    q = choose(q > low, q, low);
-    q = choose(q < high, q, high);
+    q = smaller(larger(q, low), high);
     return (q + 0x1.8p23f) - 0x1.8p23f;
 }
 
@@ -77,8 +88,10 @@ static float unit_of(const float *x, size_t n)
 // What importances are multiplied by, so that they are near 1 on average; 0 where they say nothing.
 static float importance_scale(const float *importance, size_t n)
 {
-    float sum = 0.0f;
-    for (size_t i = 0; i < n; i++) sum += importance[i];
+    float sums[LANES] = { 0 }, sum = 0.0f; // n is a multiple of LANES
+    for (size_t i = 0; i < n; i += LANES)
+        for (size_t l = 0; l < LANES; l++) sums[l] += importance[i + l];
+    for (size_t l = 0; l < LANES; l++) sum += sums[l];
     float mean = sum / (float)n;
     return mean > 0x1p-120f && mean < 0x1p120f ? 1.0f / mean : 0.0f;
 }
@@ -87,18 +100,27 @@ static float importance_scale(const float *importance, size_t n)
 static void load_group(struct sc_groups *groups, size_t l, const float *x, const float *importance,
                        float importance_factor)
 {
-    float inverse = 1.0f / groups->unit[l], sum_w = 0.0f, sum_wx = 0.0f;
+    float inverse = 1.0f / groups->unit[l];
     for (size_t i = 0; i < groups->n; i++) {
         // A column that no text has used yet still counts a little.
         float w = importance_factor > 0.0f ? importance[i] * importance_factor + 0x1p-20f : 1.0f;
-        float scaled = x[i] * inverse;
-        groups->x[i][l] = scaled;
+        groups->x[i][l] = x[i] * inverse;
         groups->w[i][l] = w;
-        sum_w += w;
-        sum_wx += w * scaled;
     }
-    groups->sum_w[l] = sum_w;
-    groups->sum_wx[l] = sum_wx;
+}
+
+static void add_up(struct sc_groups *groups)
+{
+    for (size_t l = 0; l < LANES; l += WIDTH) {
+        vector sum_w = { 0 }, sum_wx = { 0 };
+        for (size_t i = 0; i < groups->n; i++) {
+            vector w = load(&groups->w[i][l]);
+            sum_w += w;
+            sum_wx += w * load(&groups->x[i][l]);
+        }
+        store(groups->sum_w + l, sum_w);
+        store(groups->sum_wx + l, sum_wx);
+    }
 }
 
 void sc_groups_load(struct sc_groups *groups, const float *x, const float *importance, size_t first, size_t n_groups,
@@ -116,6 +138,7 @@ void sc_groups_load(struct sc_groups *groups, const float *x, const float *impor
         groups->unit[l] = unit;
         load_group(groups, l, x + begin, importance ? importance + begin : NULL, factor);
     }
+    add_up(groups);
 }
 
 uint16_t sc_search_half(float value, float unit, float *rounded)
@@ -185,13 +208,13 @@ void sc_groups_quantize(const struct sc_groups *groups, size_t lane, float scale
 // Least squares for x ~ scale * q; takes it into `fit` where it explains more.
 static void take_scale(const struct sc_rounding *sums, struct sc_fit *fit)
 {
-    for (size_t l = 0; l < LANES; l++) {
-        if (!(sums->qq[l] > 0.0f)) continue;
-        float scale = sums->xq[l] / sums->qq[l], gain = scale * sums->xq[l];
-        if (!(gain > fit->gain[l])) continue;
-        fit->scale[l] = scale;
-        fit->gain[l] = gain;
-        fit->sums.qq[l] = sums->qq[l];
+    const vector zero = { 0 };
+    for (size_t l = 0; l < LANES; l += WIDTH) {
+        vector qq = load(sums->qq + l), xq = load(sums->xq + l), scale = xq / qq, gain = scale * xq;
+        mask better = (qq > zero) & (gain > load(fit->gain + l));
+        store(fit->scale + l, choose(better, scale, load(fit->scale + l)));
+        store(fit->gain + l, choose(better, gain, load(fit->gain + l)));
+        store(fit->sums.qq + l, choose(better, qq, load(fit->sums.qq + l)));
     }
 }
 
@@ -218,23 +241,23 @@ void sc_fit_scale(const struct sc_groups *groups, int q_max, struct sc_fit *out)
 static void take_offset(const struct sc_groups *groups, const struct sc_rounding *sums, bool below_zero,
                         struct sc_fit *fit)
 {
-    for (size_t l = 0; l < LANES; l++) {
-        float w = groups->sum_w[l], wx = groups->sum_wx[l], q = sums->q[l], qq = sums->qq[l], xq = sums->xq[l];
-        float determinant = w * qq - q * q;
-        if (!(determinant > 0.0f)) continue;
-        float scale = (w * xq - wx * q) / determinant, min = (qq * wx - q * xq) / determinant;
-        if (below_zero && min > 0.0f) {
-            scale = xq / qq;
-            min = 0.0f;
-        }
-        float gain = scale * xq + min * wx;
-        if (!(scale > 0.0f) || !(gain > fit->gain[l])) continue;
-        fit->scale[l] = scale;
-        fit->min[l] = min;
-        fit->gain[l] = gain;
-        fit->sums.q[l] = q;
-        fit->sums.qq[l] = qq;
-        fit->sums.xq[l] = xq;
+    const vector zero = { 0 };
+    for (size_t l = 0; l < LANES; l += WIDTH) {
+        vector w = load(groups->sum_w + l), wx = load(groups->sum_wx + l);
+        vector q = load(sums->q + l), qq = load(sums->qq + l), xq = load(sums->xq + l);
+        vector determinant = w * qq - q * q, inverse = 1.0f / determinant;
+        vector scale = (w * xq - wx * q) * inverse, min = (qq * wx - q * xq) * inverse;
+        mask at_zero = (min > zero) & (below_zero ? ~(mask){ 0 } : (mask){ 0 });
+        scale = choose(at_zero, xq / qq, scale);
+        min = choose(at_zero, zero, min);
+        vector gain = scale * xq + min * wx;
+        mask better = (determinant > zero) & (scale > zero) & (gain > load(fit->gain + l));
+        store(fit->scale + l, choose(better, scale, load(fit->scale + l)));
+        store(fit->min + l, choose(better, min, load(fit->min + l)));
+        store(fit->gain + l, choose(better, gain, load(fit->gain + l)));
+        store(fit->sums.q + l, choose(better, q, load(fit->sums.q + l)));
+        store(fit->sums.qq + l, choose(better, qq, load(fit->sums.qq + l)));
+        store(fit->sums.xq + l, choose(better, xq, load(fit->sums.xq + l)));
     }
 }
 

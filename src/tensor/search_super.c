@@ -39,13 +39,13 @@ static void try_scales(struct settling *s, const float *scale, const float *min,
         best_min = sc_search_round(sc_search_clamp(best_min, 0.0f, SCALE_MAX));
         float b = -(s->m * best_min);
         float error = a * (a * sums->qq[l] - 2.0f * sums->xq[l] + 2.0f * (b * q)) + b * (b * w - 2.0f * wx);
-        if (!(error < s->error[l])) continue;
-        s->error[l] = error;
-        s->scale[l] = scale[l];
-        s->min[l] = best_min;
-        s->sums.q[l] = q;
-        s->sums.qq[l] = sums->qq[l];
-        s->sums.xq[l] = sums->xq[l];
+        bool better = error < s->error[l];
+        s->error[l] = better ? error : s->error[l];
+        s->scale[l] = better ? scale[l] : s->scale[l];
+        s->min[l] = better ? best_min : s->min[l];
+        s->sums.q[l] = better ? q : s->sums.q[l];
+        s->sums.qq[l] = better ? sums->qq[l] : s->sums.qq[l];
+        s->sums.xq[l] = better ? sums->xq[l] : s->sums.xq[l];
     }
 }
 
