@@ -134,10 +134,11 @@ SC_EXPORT socle_status socle_imatrix_gather(socle_imatrix *m, socle_session *ses
     if (session->model != m->model)
         return sc_fail(err, SOCLE_BAD_ARGUMENT, "the session is of another model than the importance matrix");
     socle_session_rewind(session, 0);
-    // Logits of every token are asked for, so that the output's product sees them all.
-    struct sc_evaluation what = {
-        .tokens = tokens, .n_tokens = n_tokens, .observe = sc_imatrix_observe, .observer = m->engine
-    };
+    struct sc_evaluation what = { .tokens = tokens,
+                                  .n_tokens = n_tokens,
+                                  .first_logits = sc_imatrix_wants_logits(m->engine) ? 0 : n_tokens,
+                                  .observe = sc_imatrix_observe,
+                                  .observer = m->engine };
     SC_TRY(sc_api_evaluate(session, &what, err));
     m->n_chunks++;
     m->chunk_size = (uint32_t)SC_MAX((size_t)m->chunk_size, n_tokens);

@@ -37,6 +37,8 @@ socle_status sc_imatrix_find(const struct sc_imatrix *imatrix, const struct sc_t
 
 // An empty one for the products of this model, which must outlive it.
 socle_status sc_imatrix_create(const struct sc_model *model, struct sc_imatrix **out, socle_error *err);
+// Whether it is worth computing logits for its sake: the output's product sees only the tokens that ask for them.
+bool sc_imatrix_wants_logits(const struct sc_imatrix *imatrix);
 // An observer (program/execute.h) that adds the inputs of products to the imatrix, its context. The sums do not depend
 // on threads or batches.
 void sc_imatrix_observe(void *imatrix, const struct sc_run *run, const struct sc_op *op);

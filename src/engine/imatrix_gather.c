@@ -8,11 +8,12 @@
 
 static bool is_product(const struct sc_op *op) { return op->type == &sc_op_linear || op->type == &sc_op_expert_linear; }
 
-// Weights that were rearranged at load have other inputs than the file's tensor of that name would have.
-static bool is_as_in_file(const struct sc_model *model, const struct sc_tensor *w)
+// Weights that were rearranged at load have other inputs than the file's tensor of that name would have. And a token
+// table that also serves as output is read row by row, too, where every element counts alike.
+static bool is_gathered(const struct sc_model *model, const struct sc_tensor *w)
 {
     char name[SC_GGUF_TENSOR_NAME_BYTES_MAX + 1];
-    if (w->name.n_bytes >= sizeof name) return false;
+    if (w->name.n_bytes >= sizeof name || sc_text_is(w->name, "token_embd.weight")) return false;
     memcpy(name, w->name.data, w->name.n_bytes);
     name[w->name.n_bytes] = '\0';
     const struct sc_tensor *tensor = sc_gguf_find_tensor(model->gguf, name);
@@ -46,13 +47,20 @@ socle_status sc_imatrix_create(const struct sc_model *model, struct sc_imatrix *
                               : sc_fail_memory(err, program->n_ops * sizeof *m->entries, "an importance matrix");
     for (uint32_t i = 0; i < program->n_ops && status == SOCLE_OK; i++) {
         const struct sc_op *op = &program->ops[i];
-        if (!is_product(op) || !is_as_in_file(model, op->linear.weight)) continue;
+        if (!is_product(op) || !is_gathered(model, op->linear.weight)) continue;
         m->by_op[i] = entry_of(m, op->linear.weight, err);
         if (!m->by_op[i]) status = SOCLE_NO_MEMORY;
     }
     if (status == SOCLE_OK) *out = m;
     else sc_imatrix_free(m);
     return status;
+}
+
+bool sc_imatrix_wants_logits(const struct sc_imatrix *m)
+{
+    for (uint32_t i = 0; i < m->n_entries; i++)
+        if (sc_text_is(m->entries[i].name, "output.weight")) return true;
+    return false;
 }
 
 // Adds head h of sub-row `in` of the op's input, as it was multiplied with matrix m.

@@ -245,13 +245,15 @@ static void take_offset(const struct sc_groups *groups, const struct sc_rounding
     for (size_t l = 0; l < LANES; l += WIDTH) {
         vector w = load(groups->sum_w + l), wx = load(groups->sum_wx + l);
         vector q = load(sums->q + l), qq = load(sums->qq + l), xq = load(sums->xq + l);
+        // Where all q are alike, two unknowns are one too many: what is left of the determinant is rounding.
         vector determinant = w * qq - q * q, inverse = 1.0f / determinant;
+        mask solvable = determinant > 0x1p-16f * (w * qq);
         vector scale = (w * xq - wx * q) * inverse, min = (qq * wx - q * xq) * inverse;
-        mask at_zero = (min > zero) & (below_zero ? ~(mask){ 0 } : (mask){ 0 });
+        mask at_zero = ((min > zero) | ~solvable) & (below_zero ? ~(mask){ 0 } : (mask){ 0 });
         scale = choose(at_zero, xq / qq, scale);
         min = choose(at_zero, zero, min);
         vector gain = scale * xq + min * wx;
-        mask better = (determinant > zero) & (scale > zero) & (gain > load(fit->gain + l));
+        mask better = (solvable | at_zero) & (scale > zero) & (gain > load(fit->gain + l));
         store(fit->scale + l, choose(better, scale, load(fit->scale + l)));
         store(fit->min + l, choose(better, min, load(fit->min + l)));
         store(fit->gain + l, choose(better, gain, load(fit->gain + l)));
