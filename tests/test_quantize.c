@@ -247,6 +247,32 @@ static void the_result_has_the_metadata_and_runs(void **state)
     socle_model_free(model);
 }
 
+static void shards_become_one_file(void **state)
+{
+    (void)state;
+    const char *first = path_of("s-00001-of-00002.gguf"), *second = path_of("s-00002-of-00002.gguf");
+    const char *out = path_of("joined.gguf");
+    float values[64] = { 1.0f, -2.0f };
+    uint64_t shape[2] = { 32, 2 };
+    for (uint32_t s = 0; s < 2; s++) {
+        struct sc_gguf_writer *writer;
+        assert_int_equal(sc_gguf_writer_create(&writer, NULL), SOCLE_OK);
+        sc_gguf_writer_set_u32(writer, "split.no", s, NULL);
+        sc_gguf_writer_set_u32(writer, "split.count", 2, NULL);
+        sc_gguf_writer_set_u32(writer, "split.tensors.count", 2, NULL);
+        sc_gguf_writer_add_tensor(writer, s ? "b.weight" : "a.weight", sc_format_find_name("F32"), 2, shape, values,
+                                  NULL);
+        assert_int_equal(sc_gguf_writer_write(writer, s ? second : first, NULL), SOCLE_OK);
+        sc_gguf_writer_free(writer);
+    }
+    socle_quantization_free(quantize(first, out, (socle_quantize_options){ .type = "Q8_0" }));
+    struct sc_gguf *gguf;
+    assert_int_equal(sc_gguf_open(out, &gguf, NULL), SOCLE_OK);
+    assert_int_equal(sc_gguf_n_tensors(gguf), 2);
+    assert_null(sc_gguf_find(gguf, "split.count"));
+    sc_gguf_close(gguf);
+}
+
 static void the_bytes_do_not_depend_on_threads(void **state)
 {
     (void)state;
@@ -532,6 +558,7 @@ int main(void)
         cmocka_unit_test(rows_that_do_not_fill_blocks_fall_back),
         cmocka_unit_test(the_first_override_that_matches_wins),
         cmocka_unit_test(the_result_has_the_metadata_and_runs),
+        cmocka_unit_test(shards_become_one_file),
         cmocka_unit_test(the_bytes_do_not_depend_on_threads),
         cmocka_unit_test(what_cannot_be_done_is_said_and_leaves_nothing),
         cmocka_unit_test(a_quantized_source_is_refused_by_name),

@@ -17,7 +17,6 @@ struct quantize_options {
 struct share {
     const char *format;
     uint64_t n_tensors, n_bytes, n_weights;
-    double errors, squares; // relative errors weighted by weights: for a mean
 };
 
 enum { SHARES_MAX = 32 };

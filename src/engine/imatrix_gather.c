@@ -51,6 +51,9 @@ socle_status sc_imatrix_create(const struct sc_model *model, struct sc_imatrix *
         m->by_op[i] = entry_of(m, op->linear.weight, err);
         if (!m->by_op[i]) status = SOCLE_NO_MEMORY;
     }
+    if (status == SOCLE_OK && m->n_entries == 0)
+        status = sc_fail(err, SOCLE_UNSUPPORTED, "%s: none of its products' weights lie as in the file",
+                         sc_gguf_path(model->gguf));
     if (status == SOCLE_OK) *out = m;
     else sc_imatrix_free(m);
     return status;
