@@ -407,9 +407,11 @@ if [ -x "$unquantize" ]; then
     expect 0 . "the quantized model tells a story" run -m "$made/q4.gguf" -p Once -n 8 -q
     echo old >"$made/kept.gguf"
     "$socle" quantize "$made/tales.gguf" "$made/kept.gguf" Q5_K_M -t 1 >"$tmp/out" 2>"$tmp/err" &
-    sleep 0.05
-    kill -INT $! 2>/dev/null
-    wait $!
+    quantize=$!
+    # Not before it has begun to write: until then it may still be this shell, whose end removes everything.
+    until ls "$made" | grep -q part || ! kill -0 $quantize 2>/dev/null; do sleep 0.01; done
+    kill -INT $quantize 2>/dev/null
+    wait $quantize
     case $? in
     0) ok "quantize that was finished before it was stopped" ;;
     130) check "quantize that was stopped leaves what was there" test "$(cat "$made/kept.gguf")" = old ;;
