@@ -256,6 +256,8 @@ static socle_status evaluate_batch(struct sc_session *s, struct together *t, soc
         .positions = s->positions,
         .selected = s->selected,
         .profile = s->profile,
+        .observe = t->what[0].observe,
+        .observer = t->what[0].observer,
     };
     bool room = true;
     for (size_t i = t->at; i < t->n_sessions && room; i++)
