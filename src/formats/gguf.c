@@ -386,12 +386,12 @@ socle_status sc_gguf_get_array(const struct sc_gguf *gguf, const char *key, enum
     return SOCLE_OK;
 }
 
-void sc_gguf_forget(const struct sc_gguf *gguf, const struct sc_tensor *tensor)
+void sc_gguf_forget(const struct sc_gguf *gguf, const void *data, uint64_t n_bytes)
 {
-    const uint8_t *data = tensor->data;
+    const uint8_t *at = data;
     for (uint32_t s = 0; gguf->mappings && s < gguf->n_shards; s++) {
         const struct sc_mapping *mapping = &gguf->mappings[s];
-        if (data < mapping->data || data >= mapping->data + mapping->n_bytes) continue;
-        sc_forget_pages(data, SC_MIN(tensor->n_bytes, (uint64_t)(mapping->data + mapping->n_bytes - data)));
+        if (at < mapping->data || at >= mapping->data + mapping->n_bytes) continue;
+        sc_forget_pages(at, SC_MIN(n_bytes, (uint64_t)(mapping->data + mapping->n_bytes - at)));
     }
 }

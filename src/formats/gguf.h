@@ -77,8 +77,8 @@ const struct sc_tensor *sc_gguf_tensor_at(const struct sc_gguf *gguf, uint64_t i
 const struct sc_tensor *sc_gguf_find_tensor(const struct sc_gguf *gguf, const char *name); // NULL when absent
 uint64_t sc_gguf_tensor_offset(const struct sc_gguf *gguf, uint64_t i);                    // from the start of its file
 
-// Gives back the memory that reading a tensor of a mapped file took; it is read again when touched.
-void sc_gguf_forget(const struct sc_gguf *gguf, const struct sc_tensor *tensor);
+// Gives back the memory that reading n_bytes of a mapped file at `data` took; they are read again when touched.
+void sc_gguf_forget(const struct sc_gguf *gguf, const void *data, uint64_t n_bytes);
 
 // Typed reads. An absent key leaves *out alone and is fine; a value of another kind, or an integer that does not
 // fit, is SOCLE_BAD_FILE. So the caller sets its default first, and requires with sc_gguf_require.

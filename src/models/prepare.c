@@ -10,7 +10,10 @@
 struct job {
     const struct sc_packed_weight *weight;
     size_t n_groups; // of a matrix
+    size_t first;    // group, counted through all matrices
 };
+
+enum { SLICE_BYTES = 16 << 20 }; // of the file, packed before its pages are given back
 
 static uint64_t packed_bytes(const struct sc_tensor *t)
 {
@@ -81,7 +84,7 @@ static void pack_task(void *context, size_t task, size_t thread)
 {
     const struct job *job = context;
     const struct sc_tensor *from = job->weight->from;
-    size_t m = task / job->n_groups, g = task % job->n_groups, row = g * SC_GROUP_ROWS;
+    size_t m = (job->first + task) / job->n_groups, g = (job->first + task) % job->n_groups, row = g * SC_GROUP_ROWS;
     char *to = (char *)job->weight->to->data + m * job->weight->to->matrix_stride + g * job->weight->to->row_stride;
     (void)thread;
     sc_pack_group(from->format, sc_tensor_row(from, m, row), from->row_stride,
@@ -148,11 +151,17 @@ static socle_status pack_all(struct sc_model *model, struct sc_pool *pool, sc_pr
     model->packed_bytes = total;
     for (uint32_t i = 0; i < n; i++) {
         const struct sc_tensor *from = weights[i].from;
-        struct job job = { &weights[i], (from->shape[1] + SC_GROUP_ROWS - 1) / SC_GROUP_ROWS };
-        sc_pool_run(pool, job.n_groups * from->shape[2], pack_task, &job);
-        sc_gguf_forget(model->gguf, from);
-        done += weights[i].to->n_bytes;
-        if (progress) progress(context, done, total);
+        struct job job = { .weight = &weights[i], .n_groups = (from->shape[1] + SC_GROUP_ROWS - 1) / SC_GROUP_ROWS };
+        size_t n_groups = job.n_groups * from->shape[2];
+        size_t slice = SLICE_BYTES / (SC_GROUP_ROWS * from->row_stride) + 1;
+        for (; job.first < n_groups; job.first += slice) {
+            size_t n_tasks = SC_MIN(n_groups - job.first, slice);
+            sc_pool_run(pool, n_tasks, pack_task, &job);
+            sc_gguf_forget(model->gguf, sc_tensor_row(from, 0, job.first * SC_GROUP_ROWS),
+                           n_tasks * SC_GROUP_ROWS * from->row_stride);
+            done += n_tasks * weights[i].to->row_stride;
+            if (progress) progress(context, done, total);
+        }
     }
     replace(&model->program, weights, n);
     model->weights = weights;
