@@ -19,13 +19,14 @@ struct block {
     const int8_t *w;      // [n][16]
     const int16_t *scale; // [n / group][16], where there are sub-scales
     const int8_t *x;      // [n / 4][n_columns][4]
-    size_t n, group, n_columns;
+    size_t n, n_columns;
+    unsigned group_bits; // elements to a group: 1 << group_bits
 };
 
 struct product {
     const struct sc_matmul *args;
-    void (*dot[2])(const struct block *block, int32_t (*out)[SC_LANES]); // for one column, for four
-    float *nodes;                                                        // [n_columns][levels][16]
+    unsigned run;
+    float *nodes; // [n_columns][levels][16]
     size_t levels;
 };
 
@@ -57,56 +58,37 @@ VECTOR_INLINE vint32m4_t add_run(bool scaled, vint32m4_t total, vint16m2_t sum, 
     return __riscv_vwadd_wv_i32m4(total, sum, SC_LANES);
 }
 
-// A quad of weights with one column's activations.
-VECTOR_INLINE vint16m2_t add_quad(bool first, vint16m2_t sum, const int8_t *x, vint8m1_t w0, vint8m1_t w1, vint8m1_t w2,
-                                  vint8m1_t w3)
+// An element's weights with four columns. Column by column, because each sum waits for its last product.
+VECTOR_INLINE void add_element(bool first, vint8m1_t w, const int8_t *x, vint16m2_t *s, vint16m2_t *t, vint16m2_t *u,
+                               vint16m2_t *v)
 {
-    sum = first ? first_product(x[0], w0) : add_product(sum, x[0], w0);
-    return add_product(add_product(add_product(sum, x[1], w1), x[2], w2), x[3], w3);
+    *s = first ? first_product(x[0], w) : add_product(*s, x[0], w);
+    *t = first ? first_product(x[4], w) : add_product(*t, x[4], w);
+    *u = first ? first_product(x[8], w) : add_product(*u, x[8], w);
+    *v = first ? first_product(x[12], w) : add_product(*v, x[12], w);
 }
 
-// The same as two runs of two.
-VECTOR_INLINE vint32m4_t add_pairs(bool scaled, vint32m4_t total, vint16m2_t scale, const int8_t *x, vint8m1_t w0,
-                                   vint8m1_t w1, vint8m1_t w2, vint8m1_t w3)
-{
-    vint16m2_t s = add_product(first_product(x[0], w0), x[1], w1), t = add_product(first_product(x[2], w2), x[3], w3);
-    return add_run(scaled, add_run(scaled, total, s, scale), t, scale);
-}
-
-// A quad of weights with four columns.
-VECTOR_INLINE void add_four(bool first, const int8_t *w, const int8_t *x, vint16m2_t *s, vint16m2_t *t, vint16m2_t *u,
-                            vint16m2_t *v)
-{
-    vint8m1_t w0 = load_i8(w), w1 = load_i8(w + SC_LANES), w2 = load_i8(w + 2 * SC_LANES);
-    vint8m1_t w3 = load_i8(w + 3 * SC_LANES);
-    *s = add_quad(first, *s, x, w0, w1, w2, w3);
-    *t = add_quad(first, *t, x + 4, w0, w1, w2, w3);
-    *u = add_quad(first, *u, x + 8, w0, w1, w2, w3);
-    *v = add_quad(first, *v, x + 12, w0, w1, w2, w3);
-}
-
-// The sums of a block's products with four columns. `run` and `scaled` are constants, as in all that follows.
+// The sums of a block's products with four columns. `run` and `scaled` are constants.
 VECTOR_INLINE void dot_four(unsigned run, bool scaled, const struct block *block, int32_t (*out)[SC_LANES])
 {
     const int8_t *w = block->w, *x = block->x;
-    size_t step = 4 * block->n_columns;
+    size_t length = run < 4 ? 4 : run; // two runs of 2 in a quad
     vint32m4_t a = zero_i32(), b = a, c = a, d = a;
-    for (size_t i = 0; i < block->n; i += run < 4 ? 4 : run) {
+    for (size_t i = 0; i < block->n; i += length) {
         vint16m2_t scale = __riscv_vmv_v_x_i16m2(1, SC_LANES), s = scale, t = scale, u = scale, v = scale;
-        if (scaled) scale = load_i16(block->scale + i / block->group * SC_LANES);
-        if (run == 2) {
-            vint8m1_t w0 = load_i8(w), w1 = load_i8(w + SC_LANES), w2 = load_i8(w + 2 * SC_LANES);
-            vint8m1_t w3 = load_i8(w + 3 * SC_LANES);
-            a = add_pairs(scaled, a, scale, x, w0, w1, w2, w3);
-            b = add_pairs(scaled, b, scale, x + 4, w0, w1, w2, w3);
-            c = add_pairs(scaled, c, scale, x + 8, w0, w1, w2, w3);
-            d = add_pairs(scaled, d, scale, x + 12, w0, w1, w2, w3);
-            w += 4 * SC_LANES, x += step;
-            continue;
+        if (scaled) scale = load_i16(block->scale + (i >> block->group_bits) * SC_LANES);
+        for (size_t j = 0; j < length; j += 4, w += 4 * SC_LANES, x += 4 * block->n_columns) {
+            add_element(j == 0, load_i8(w), x, &s, &t, &u, &v);
+            add_element(false, load_i8(w + SC_LANES), x + 1, &s, &t, &u, &v);
+            if (run == 2) {
+                a = add_run(scaled, a, s, scale);
+                b = add_run(scaled, b, t, scale);
+                c = add_run(scaled, c, u, scale);
+                d = add_run(scaled, d, v, scale);
+            }
+            add_element(run == 2, load_i8(w + 2 * SC_LANES), x + 2, &s, &t, &u, &v);
+            add_element(false, load_i8(w + 3 * SC_LANES), x + 3, &s, &t, &u, &v);
         }
-        add_four(true, w, x, &s, &t, &u, &v);
-        w += 4 * SC_LANES, x += step;
-        for (size_t j = 4; j < run; j += 4, w += 4 * SC_LANES, x += step) add_four(false, w, x, &s, &t, &u, &v);
         a = add_run(scaled, a, s, scale);
         b = add_run(scaled, b, t, scale);
         c = add_run(scaled, c, u, scale);
@@ -118,56 +100,46 @@ VECTOR_INLINE void dot_four(unsigned run, bool scaled, const struct block *block
     __riscv_vse32_v_i32m4(out[3], d, SC_LANES);
 }
 
-// With one column. Two sums, because each waits for its last product.
+// With one column, in two sums.
 VECTOR_INLINE void dot_one(unsigned run, bool scaled, const struct block *block, int32_t (*out)[SC_LANES])
 {
     const int8_t *w = block->w, *x = block->x;
-    size_t step = 4 * block->n_columns;
+    size_t length = run < 4 ? 4 : run;
     vint32m4_t total = zero_i32();
-    for (size_t i = 0; i < block->n; i += run < 4 ? 4 : run) {
+    for (size_t i = 0; i < block->n; i += length) {
         vint16m2_t scale = __riscv_vmv_v_x_i16m2(1, SC_LANES), s = scale, t = scale;
-        if (scaled) scale = load_i16(block->scale + i / block->group * SC_LANES);
-        for (size_t j = 0; j < (run < 4 ? 4 : run); j += 4, w += 4 * SC_LANES, x += step) {
-            vint8m1_t w0 = load_i8(w), w1 = load_i8(w + SC_LANES), w2 = load_i8(w + 2 * SC_LANES);
-            vint8m1_t w3 = load_i8(w + 3 * SC_LANES);
-            if (run == 2) {
-                total = add_pairs(scaled, total, scale, x, w0, w1, w2, w3);
-                continue;
-            }
-            s = add_product(j == 0 ? first_product(x[0], w0) : add_product(s, x[0], w0), x[1], w1);
-            t = add_product(j == 0 ? first_product(x[2], w2) : add_product(t, x[2], w2), x[3], w3);
+        if (scaled) scale = load_i16(block->scale + (i >> block->group_bits) * SC_LANES);
+        for (size_t j = 0; j < length; j += 4, w += 4 * SC_LANES, x += 4 * block->n_columns) {
+            vint8m1_t w0 = load_i8(w), w1 = load_i8(w + SC_LANES);
+            vint8m1_t w2 = load_i8(w + 2 * SC_LANES), w3 = load_i8(w + 3 * SC_LANES);
+            s = j == 0 ? first_product(x[0], w0) : add_product(s, x[0], w0);
+            t = j == 0 ? first_product(x[2], w2) : add_product(t, x[2], w2);
+            s = add_product(s, x[1], w1);
+            t = add_product(t, x[3], w3);
         }
-        if (run > 2) total = add_run(scaled, total, __riscv_vadd_vv_i16m2(s, t, SC_LANES), scale);
+        if (run == 2) total = add_run(scaled, total, s, scale);
+        else t = __riscv_vadd_vv_i16m2(s, t, SC_LANES);
+        total = add_run(scaled, total, t, scale);
     }
     __riscv_vse32_v_i32m4(out[0], total, SC_LANES);
 }
 
-typedef void dot_function(const struct block *block, int32_t (*out)[SC_LANES]);
-
-// A function for each run, and whether there are sub-scales.
-#define DOT(columns, run, scaled)                                                                                      \
-    static void dot_##columns##_##run##_##scaled(const struct block *block, int32_t(*out)[SC_LANES])                   \
-    {                                                                                                                  \
-        dot_##columns(run, scaled, block, out);                                                                        \
-    }
-#define DOTS(columns)                                                                                                  \
-    DOT(columns, 2, 0)                                                                                                 \
-    DOT(columns, 8, 0) DOT(columns, 16, 0) DOT(columns, 32, 0) DOT(columns, 2, 1) DOT(columns, 8, 1)                   \
-        DOT(columns, 16, 1) DOT(columns, 32, 1)
-DOTS(four)
-DOTS(one)
-
-static dot_function *const functions[2][2][4] = {
-    { { dot_one_2_0, dot_one_8_0, dot_one_16_0, dot_one_32_0 },
-      { dot_one_2_1, dot_one_8_1, dot_one_16_1, dot_one_32_1 } },
-    { { dot_four_2_0, dot_four_8_0, dot_four_16_0, dot_four_32_0 },
-      { dot_four_2_1, dot_four_8_1, dot_four_16_1, dot_four_32_1 } },
-};
-
-static dot_function *find_function(const struct sc_format *format, size_t columns)
+VECTOR_INLINE void dot_run(unsigned run, bool scaled, size_t columns, const struct block *block,
+                           int32_t (*out)[SC_LANES])
 {
-    unsigned run = run_of(format);
-    return functions[columns > 1][format->group != format->block_size][run == 2 ? 0 : run == 8 ? 1 : run == 16 ? 2 : 3];
+    if (columns == 1 && scaled) dot_one(run, true, block, out);
+    else if (columns == 1) dot_one(run, false, block, out);
+    else if (scaled) dot_four(run, true, block, out);
+    else dot_four(run, false, block, out);
+}
+
+// Code of its own for every kind.
+static void dot(unsigned run, bool scaled, size_t columns, const struct block *block, int32_t (*out)[SC_LANES])
+{
+    if (run == 32) dot_run(32, scaled, columns, block, out);
+    else if (run == 16) dot_run(16, scaled, columns, block, out);
+    else if (run == 8) dot_run(8, scaled, columns, block, out);
+    else dot_run(2, scaled, columns, block, out);
 }
 
 // ---- columns
@@ -203,11 +175,11 @@ static void multiply_columns(const struct product *p, const struct tile *tile, s
     size_t size = format->block_size;
     const int16_t *sums = x->sums + s * (SC_SEGMENT / 16) * x->n + c;
     _Alignas(64) int32_t products[COLUMNS * TILE_BLOCKS][SC_LANES];
-    struct block block = { .w = tile->q[0], .scale = tile->scale[0], .n = size, .group = format->group };
+    struct block block = { .w = tile->q[0], .scale = tile->scale[0], .n = size, .n_columns = x->n };
     block.x = x->q + (s * SC_SEGMENT * x->n + 4 * c);
-    block.n_columns = x->n;
+    block.group_bits = (unsigned)__builtin_ctz(format->group);
     for (size_t b = 0; b < n / size; b++, block.w += size * SC_LANES, block.x += size * x->n)
-        p->dot[columns > 1](&block, products + b * columns);
+        dot(p->run, format->group != size, columns, &block, products + b * columns);
     for (size_t i = 0; i < columns; i++) {
         vfloat32m4_t a = set_f32(0.0f);
         for (size_t b = 0; b < n / size; b++)
@@ -238,11 +210,9 @@ static void finish_group(const struct product *p, size_t n_segments, size_t row,
 
 void SC_LANES_NAME(matmul_quantized)(const struct sc_matmul *args)
 {
-    struct product p = { .args = args, .nodes = args->scratch, .levels = 2 };
+    struct product p = { .args = args, .run = run_of(args->format), .nodes = args->scratch, .levels = 2 };
     struct tile tile;
     for (size_t n = args->k / SC_SEGMENT; n > 0; n /= 2) p.levels++;
-    p.dot[0] = find_function(args->format, 1);
-    p.dot[1] = find_function(args->format, COLUMNS);
     size_t n_segments = (args->k + SC_SEGMENT - 1) / SC_SEGMENT, last = args->k - (n_segments - 1) * SC_SEGMENT;
     struct sc_tile_layout whole = sc_tile_layout(args->format, SC_SEGMENT), rest = sc_tile_layout(args->format, last);
     for (size_t row = 0; row < args->n_rows; row += SC_LANES) {
