@@ -4,7 +4,7 @@ _socle() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} options
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W 'run inspect tokenize template logits perplexity bench doctor --help --version' -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W 'run inspect tokenize template logits perplexity quantize imatrix bench doctor --help --version' -- "$current")
         return
     fi
     case $previous in
@@ -12,7 +12,11 @@ _socle() {
         mapfile -t COMPREPLY < <(compgen -W 'f16 f32' -- "$current")
         return ;;
     --cpu)
-        mapfile -t COMPREPLY < <(compgen -W 'base v3 v4' -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W 'base avx2 avxvnni avx512 avx512vnni' -- "$current")
+        return ;;
+    --imatrix)
+        mapfile -t COMPREPLY < <(compgen -f -X '!*.gguf' -- "$current"; compgen -d -- "$current")
+        compopt -o filenames
         return ;;
     -m | --model)
         # Models and folders on the way to them.
@@ -30,6 +34,15 @@ _socle() {
     template) options='--template --model --now' ;;
     logits) options='--model --tokens --out --cache --chunk --context --threads --cpu --overcommit' ;;
     perplexity) options='--model --file --context --stride --chunks --json --cache --threads --cpu --overcommit' ;;
+    quantize)
+        options='--tensor --imatrix --report --chunks --json --threads'
+        # The third operand is the type; options and their values before it are rare.
+        if [ "$COMP_CWORD" -eq 4 ] && [[ $current != -* ]]; then
+            mapfile -t COMPREPLY < <(compgen -W 'F32 F16 BF16 Q8_0 Q6_K Q5_K_M Q5_K_S Q5_K Q5_1 Q5_0 Q4_K_M Q4_K_S Q4_K
+                Q4_1 Q4_0' -- "$current")
+            return
+        fi ;;
+    imatrix) options='--out --context --chunks --json --threads --cpu --overcommit' ;;
     bench) options='--model --prompt --generate --runs --depth --ops --svg --json --no-limits --batch --cache
         --threads --cpu --overcommit' ;;
     doctor) options='--quick --json --threads --cpu' ;;

@@ -1,6 +1,6 @@
 # Completion of socle(1) for fish.
 
-set -l commands run inspect tokenize template logits perplexity bench doctor
+set -l commands run inspect tokenize template logits perplexity quantize imatrix bench doctor
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -l help -d 'list the commands'
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -l version -d 'show the version'
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a run -d 'answer, converse, or go on with a text'
@@ -9,6 +9,8 @@ complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a tokenize 
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a template -d 'render a chat template'
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a logits -d 'logits of a token sequence'
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a perplexity -d 'how well a model predicts a text'
+complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a quantize -d 'make a model file smaller'
+complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a imatrix -d 'which weights matter on a text'
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a bench -d 'speed of a model'
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a doctor -d 'what this machine can run'
 complete -c socle -f -n "__fish_seen_subcommand_from $commands" -s h -l help -d 'show help'
@@ -44,7 +46,7 @@ complete -c socle -n '__fish_seen_subcommand_from run' -s c -l context -x -d 'po
 complete -c socle -n '__fish_seen_subcommand_from run' -s b -l batch -x -d 'prompt tokens computed together'
 complete -c socle -n '__fish_seen_subcommand_from run' -s t -l threads -x -d 'threads'
 complete -c socle -n '__fish_seen_subcommand_from run' -l cache -x -a 'f16 f32' -d 'keys and values'
-complete -c socle -n '__fish_seen_subcommand_from run' -l cpu -x -a 'base v3 v4' -d 'instruction-set level'
+complete -c socle -n '__fish_seen_subcommand_from run' -l cpu -x -a 'base avx2 avxvnni avx512 avx512vnni' -d 'instruction-set level'
 complete -c socle -n '__fish_seen_subcommand_from run' -l overcommit -f -d 'try even if memory seems too small'
 
 complete -c socle -n '__fish_seen_subcommand_from inspect' -l tensors -f -d 'list the tensors'
@@ -70,7 +72,7 @@ complete -c socle -n '__fish_seen_subcommand_from logits' -l cache -x -a 'f16 f3
 complete -c socle -n '__fish_seen_subcommand_from logits' -s b -l chunk -x -d 'tokens computed together'
 complete -c socle -n '__fish_seen_subcommand_from logits' -s c -l context -x -d 'positions'
 complete -c socle -n '__fish_seen_subcommand_from logits' -s t -l threads -x -d 'threads'
-complete -c socle -n '__fish_seen_subcommand_from logits' -l cpu -x -a 'base v3 v4' -d 'instruction-set level'
+complete -c socle -n '__fish_seen_subcommand_from logits' -l cpu -x -a 'base avx2 avxvnni avx512 avx512vnni' -d 'instruction-set level'
 complete -c socle -n '__fish_seen_subcommand_from logits' -l overcommit -f -d 'try even if memory seems too small'
 
 complete -c socle -n '__fish_seen_subcommand_from perplexity' -s m -l model -r -F -d 'the model, a GGUF file'
@@ -81,8 +83,24 @@ complete -c socle -n '__fish_seen_subcommand_from perplexity' -l chunks -x -d 'a
 complete -c socle -n '__fish_seen_subcommand_from perplexity' -l json -f -d 'the result as JSON'
 complete -c socle -n '__fish_seen_subcommand_from perplexity' -l cache -x -a 'f16 f32' -d 'keys and values'
 complete -c socle -n '__fish_seen_subcommand_from perplexity' -s t -l threads -x -d 'threads'
-complete -c socle -n '__fish_seen_subcommand_from perplexity' -l cpu -x -a 'base v3 v4' -d 'instruction-set level'
+complete -c socle -n '__fish_seen_subcommand_from perplexity' -l cpu -x -a 'base avx2 avxvnni avx512 avx512vnni' -d 'instruction-set level'
 complete -c socle -n '__fish_seen_subcommand_from perplexity' -l overcommit -f -d 'try even if memory seems too small'
+
+complete -c socle -n '__fish_seen_subcommand_from quantize' -l tensor -x -d 'PATTERN=TYPE: another format'
+complete -c socle -n '__fish_seen_subcommand_from quantize' -l imatrix -r -F -d 'importances of the weights'
+complete -c socle -n '__fish_seen_subcommand_from quantize' -l report -r -F -d 'compare with the source on a text'
+complete -c socle -n '__fish_seen_subcommand_from quantize' -l chunks -x -d 'at most so many windows'
+complete -c socle -n '__fish_seen_subcommand_from quantize' -l json -f -d 'the result as JSON'
+complete -c socle -n '__fish_seen_subcommand_from quantize' -s t -l threads -x -d 'threads'
+complete -c socle -n '__fish_seen_subcommand_from quantize' -a 'Q4_K_M Q4_K_S Q4_K Q5_K_M Q5_K_S Q5_K Q6_K Q8_0 Q4_0 Q4_1 Q5_0 Q5_1 F16 BF16 F32' -d 'type'
+
+complete -c socle -n '__fish_seen_subcommand_from imatrix' -s o -l out -r -F -d 'where the importances go'
+complete -c socle -n '__fish_seen_subcommand_from imatrix' -s c -l context -x -d 'tokens of a chunk'
+complete -c socle -n '__fish_seen_subcommand_from imatrix' -l chunks -x -d 'at most so many chunks'
+complete -c socle -n '__fish_seen_subcommand_from imatrix' -l json -f -d 'what was done, as JSON'
+complete -c socle -n '__fish_seen_subcommand_from imatrix' -s t -l threads -x -d 'threads'
+complete -c socle -n '__fish_seen_subcommand_from imatrix' -l cpu -x -a 'base v3 v4' -d 'instruction-set level'
+complete -c socle -n '__fish_seen_subcommand_from imatrix' -l overcommit -f -d 'try even if memory seems too small'
 
 complete -c socle -n '__fish_seen_subcommand_from bench' -s m -l model -r -F -d 'the model, a GGUF file'
 complete -c socle -n '__fish_seen_subcommand_from bench' -s p -l prompt -x -d 'tokens of the prompt'
@@ -96,10 +114,10 @@ complete -c socle -n '__fish_seen_subcommand_from bench' -l no-limits -f -d 'do 
 complete -c socle -n '__fish_seen_subcommand_from bench' -s b -l batch -x -d 'prompt tokens computed together'
 complete -c socle -n '__fish_seen_subcommand_from bench' -l cache -x -a 'f16 f32' -d 'keys and values'
 complete -c socle -n '__fish_seen_subcommand_from bench' -s t -l threads -x -d 'threads'
-complete -c socle -n '__fish_seen_subcommand_from bench' -l cpu -x -a 'base v3 v4' -d 'instruction-set level'
+complete -c socle -n '__fish_seen_subcommand_from bench' -l cpu -x -a 'base avx2 avxvnni avx512 avx512vnni' -d 'instruction-set level'
 complete -c socle -n '__fish_seen_subcommand_from bench' -l overcommit -f -d 'try even if memory seems too small'
 
 complete -c socle -n '__fish_seen_subcommand_from doctor' -l quick -f -d 'measure nothing'
 complete -c socle -n '__fish_seen_subcommand_from doctor' -l json -f -d 'the findings as JSON'
 complete -c socle -n '__fish_seen_subcommand_from doctor' -s t -l threads -x -d 'threads to measure with'
-complete -c socle -n '__fish_seen_subcommand_from doctor' -l cpu -x -a 'base v3 v4' -d 'instruction-set level'
+complete -c socle -n '__fish_seen_subcommand_from doctor' -l cpu -x -a 'base avx2 avxvnni avx512 avx512vnni' -d 'instruction-set level'

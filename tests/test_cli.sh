@@ -347,6 +347,98 @@ check "doctor --json is JSON" is_json "$tmp/out"
 check "doctor measures reading" between "$(json_number "$tmp/out" read_bytes_per_second)" 1e6 1e14
 check "doctor measures int8" between "$(json_number "$tmp/out" int8_macs_per_second)" 1e6 1e16
 
+# ---- quantize, imatrix
+
+unquantize=$(dirname "$socle")/tests/unquantize
+small=$root/tests/fuzz/corpus/model/llama-0.gguf # 16 wide, F32, without a vocabulary
+made=$tmp/made
+mkdir "$made"
+expect 0 'weights +32\.00 -> ' "quantize: a summary" quantize "$small" "$made/f16.gguf" F16
+check "quantize: the summary fits in 80 columns" awk 'length($0) > 80 && !/\// { print; bad = 1 } END { exit bad }' "$tmp/out"
+expect 0 'F16' "inspect knows the result" inspect "$made/f16.gguf"
+expect 0 '"relative_error"' "quantize --json" quantize "$small" "$made/q.gguf" Q4_K_M --json
+check "quantize --json is JSON" is_json "$tmp/out"
+check "quantize --json tells what fell back" grep -q '"wanted": "Q4_K"' "$tmp/out"
+expect 0 'Q4_K -> F16  blk.0.attn_q.weight' "quantize tells what fell back" quantize "$small" "$made/q.gguf" Q4_K_M
+expect 2 'no type is called .Q4_X.; expected F32, F16' "quantize: an unknown type" quantize "$small" "$made/no.gguf" Q4_X
+expect 4 'Q3_K can be read but not made' "quantize: a type that is only read" quantize "$small" "$made/no.gguf" Q3_K
+expect 2 "token_embd.weight' is in Q" "quantize: a source that is quantized" quantize "$model" "$made/no.gguf" Q4_0
+expect 2 'are needed' "quantize: too few operands" quantize "$small" "$made/no.gguf"
+expect 2 'matches no matrix' "quantize: an override that matches nothing" quantize "$small" "$made/no.gguf" Q8_0 --tensor 'blk.9.*=F16'
+expect 2 'PATTERN=TYPE' "quantize: an override without a type" quantize "$small" "$made/no.gguf" Q8_0 --tensor 'blk.0.*'
+expect 3 'is no importance matrix' "quantize: a model as importances" quantize "$small" "$made/no.gguf" Q8_0 --imatrix "$small"
+expect 5 'No such file' "quantize: no source" quantize "$tmp/none.gguf" "$made/no.gguf" Q8_0
+expect 5 'none/no.gguf' "quantize: a folder that is not there" quantize "$small" "$tmp/none/no.gguf" Q8_0
+expect 5 'directory' "quantize: a folder as result" quantize "$small" "$tmp" Q8_0
+expect 3 'truncated.gguf' "quantize: a truncated source" quantize "$tmp/truncated.gguf" "$made/no.gguf" Q8_0
+check "quantize: failures leave no file" test "$(ls "$made")" = "f16.gguf
+q.gguf"
+cp "$small" "$made/same.gguf"
+expect 2 'is the source itself' "quantize: the source as result" quantize "$made/same.gguf" "$made/same.gguf" F16
+check "... which is still there" cmp "$small" "$made/same.gguf"
+if [ "$(id -u)" -eq 0 ]; then skip "quantize: a folder that cannot be written" "root may write everywhere"
+else
+    mkdir "$tmp/closed" && chmod 555 "$tmp/closed"
+    expect 5 'Permission denied' "quantize: a folder that cannot be written" quantize "$small" "$tmp/closed/no.gguf" F16
+fi
+mkdir -p "$tmp/small"
+if [ "$(id -u)" -eq 0 ] && mount -t tmpfs -o size=4k tmpfs "$tmp/small" 2>/dev/null; then
+    mounted=yes
+    expect 5 'No space left' "quantize to a disk that is too small" quantize "$small" "$tmp/small/out.gguf" F16
+    check "... leaves nothing there" empty_folder "$tmp/small"
+    umount "$tmp/small" && mounted=
+else
+    skip "quantize to a disk that is too small" "a small file system cannot be mounted"
+fi
+types=$("$socle" quantize --help | sed -n '/^Types: /,/^$/p' | sed 's/^Types: //; s/ (.*)//; s/(the usual choice)//; s/[,.]/ /g')
+for type in $types; do
+    "$socle" quantize "$small" "$made/type.gguf" "$type" >"$tmp/out" 2>"$tmp/err" || not_ok "quantize to $type" "$(cat "$tmp/err")"
+    grep -q "[ ,]$type[, ]" <<<" $("$socle" quantize "$small" "$made/no.gguf" none 2>&1 | sed 's/.*expected//') " ||
+        not_ok "quantize lists $type" "not in the list of types"
+done
+check "quantize --help lists types that can be made" test "$(wc -w <<<"$types")" -eq 15
+
+expect 2 'are needed' "imatrix: no result named" imatrix "$model" "$tmp/story.txt"
+expect 2 'at least' "imatrix of nothing" imatrix "$model" "$tmp/nothing" -o "$made/no.gguf"
+expect 4 . "imatrix of a model without text" imatrix "$small" "$tmp/story.txt" -o "$made/no.gguf"
+expect 5 'No such file' "imatrix of a text that is not there" imatrix "$model" "$tmp/none.txt" -o "$made/no.gguf"
+check "imatrix: failures leave no file" test ! -e "$made/no.gguf"
+expect 0 'importances from 64 tokens, in 2 chunks of 32' "imatrix" imatrix "$model" "$tmp/story.txt" -o "$made/m.gguf" -c 32 --chunks 2
+expect 0 '"n_chunks": 2' "imatrix --json" imatrix "$model" "$tmp/story.txt" -o "$made/m1.gguf" -c 32 --chunks 2 --json -t 1 --cpu base
+check "imatrix: the same bytes by one thread, at the plainest level" cmp "$made/m.gguf" "$made/m1.gguf"
+expect 3 'gathered from another model' "quantize: importances of another model" quantize "$small" "$made/no.gguf" Q8_0 --imatrix "$made/m.gguf"
+if [ -x "$unquantize" ]; then
+    "$unquantize" "$model" "$made/tales.gguf" F16
+    expect 0 'same choice' "quantize --report" quantize "$made/tales.gguf" "$made/q4.gguf" Q4_K_M \
+        --imatrix "$made/m.gguf" --report "$tmp/story.txt" --chunks 1 --tensor 'blk.0.attn_k*=Q8_0' -t 2
+    check "... knew the importances" grep -q -E 'knew [0-9]+ of the [0-9]+ matrices' "$tmp/out"
+    expect 0 '"divergence"' "quantize --report --json" quantize "$made/tales.gguf" "$made/q4-1.gguf" Q4_K_M \
+        --imatrix "$made/m.gguf" --report "$tmp/story.txt" --chunks 1 --tensor 'blk.0.attn_k*=Q8_0' -t 1 --json
+    check "... is JSON" is_json "$tmp/out"
+    check "... a divergence above nothing" between "$(json_number "$tmp/out" divergence)" 1e-5 0.2
+    check "... perplexities that are near" between "$(json_number "$tmp/out" result_perplexity)" \
+        "$(json_number "$tmp/out" source_perplexity | awk '{ print 0.8 * $1 }')" \
+        "$(json_number "$tmp/out" source_perplexity | awk '{ print 1.25 * $1 }')"
+    check "quantize: the same bytes by one thread" cmp "$made/q4.gguf" "$made/q4-1.gguf"
+    expect 0 'blk.0.attn_k.weight +Q8_0' "the override is in the file" inspect "$made/q4.gguf" --tensors
+    expect 0 . "the quantized model tells a story" run -m "$made/q4.gguf" -p Once -n 8 -q
+    echo old >"$made/kept.gguf"
+    "$socle" quantize "$made/tales.gguf" "$made/kept.gguf" Q5_K_M -t 1 >"$tmp/out" 2>"$tmp/err" &
+    quantize=$!
+    # Not before it has begun to write: until then it may still be this shell, whose end removes everything.
+    until ls "$made" | grep -q part || ! kill -0 $quantize 2>/dev/null; do sleep 0.01; done
+    kill -INT $quantize 2>/dev/null
+    wait $quantize
+    case $? in
+    0) ok "quantize that was finished before it was stopped" ;;
+    130) check "quantize that was stopped leaves what was there" test "$(cat "$made/kept.gguf")" = old ;;
+    *) not_ok "quantize stopped by Ctrl-C" "$(cat "$tmp/err")" ;;
+    esac
+    check "... and nothing beside it" test -z "$(ls "$made" | grep part)"
+else
+    skip "quantize --report" "tests/unquantize is not built"
+fi
+
 # ---- colours
 
 on_terminal() { TERM=xterm script -qec "$1" /dev/null </dev/null 2>/dev/null | tr -dc '\033' | wc -c; }

@@ -12,6 +12,7 @@
 #include "machine.h"
 #include "model.h"
 #include "profile.h"
+#include "quantize.h"
 #include "session.h"
 
 #endif

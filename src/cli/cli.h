@@ -102,6 +102,8 @@ double cli_now(void); // seconds, monotonic
 // file that shrinks (SIGBUS) into a message and exit code 3 at any time.
 void cli_signals_install(void);
 void cli_signals_session(socle_session *session);
+void cli_signals_work(bool working); // while long work asks cli_work_stopped, the same signals only make it say yes
+bool cli_work_stopped(void);
 void cli_signals_prompt(bool waiting); // while a person types, Ctrl-C only interrupts the line
 int cli_ending(void);                  // the exit code when SIGTERM or SIGHUP asked the program to end, else 0
 bool cli_interrupted(void);            // whether Ctrl-C came since the last call

@@ -115,14 +115,14 @@ void cli_progress_end(struct cli_progress *p)
 // ---- signals
 
 static socle_session *volatile current_session;
-static volatile sig_atomic_t at_prompt;
+static volatile sig_atomic_t at_prompt, at_work;
 static volatile sig_atomic_t interrupted, ending; // ending: by which signal the program was asked to end
 
 // Ctrl-C stops an answer or a line; a second one before that took effect, or one while nothing can be stopped gently,
 // ends the program. SIGTERM and SIGHUP end it, too, but let it leave the terminal and its files in order.
 static void on_interrupt(int signal_number)
 {
-    bool gently = (at_prompt || current_session) && !(interrupted && signal_number == SIGINT && !at_prompt);
+    bool gently = (at_prompt || at_work || current_session) && !(interrupted && signal_number == SIGINT && !at_prompt);
     if (!gently) {
         signal(signal_number, SIG_DFL);
         raise(signal_number);
@@ -163,6 +163,14 @@ void cli_signals_session(socle_session *session)
     if (session) interrupted = 0;
     current_session = session;
 }
+
+void cli_signals_work(bool working)
+{
+    if (working) interrupted = 0;
+    at_work = working;
+}
+
+bool cli_work_stopped(void) { return interrupted != 0; }
 
 void cli_signals_prompt(bool waiting) { at_prompt = waiting; }
 

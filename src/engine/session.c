@@ -131,7 +131,7 @@ static socle_status take_memory(struct sc_session *s, const struct sc_session_op
     s->tokens = calloc(o->n_batch, sizeof *s->tokens);
     s->sequences = calloc(o->n_batch, sizeof *s->sequences);
     s->rows = calloc(o->n_batch, sizeof *s->rows);
-    s->cache_memory = sc_memory_take(s->cache_bytes);
+    s->cache_memory = sc_memory_take_huge(s->cache_bytes);
     s->memory = sc_memory_take(s->plan.n_bytes);
     s->scratch = sc_memory_take(s->scratch_bytes);
     bool rows = s->positions && s->selected && s->tokens && s->sequences && s->rows;
@@ -256,6 +256,8 @@ static socle_status evaluate_batch(struct sc_session *s, struct together *t, soc
         .positions = s->positions,
         .selected = s->selected,
         .profile = s->profile,
+        .observe = t->what[0].observe,
+        .observer = t->what[0].observer,
     };
     bool room = true;
     for (size_t i = t->at; i < t->n_sessions && room; i++)

@@ -60,8 +60,10 @@ struct sc_evaluation {
     size_t n_tokens;
     size_t first_logits; // logits are wanted of tokens first_logits.. (n_tokens: of none)
     sc_logits_sink *sink;
-    sc_stop_check *stop; // NULL: never
-    void *context;       // of sink and stop
+    sc_stop_check *stop;  // NULL: never
+    void *context;        // of sink and stop
+    sc_observer *observe; // after each operation; NULL: nobody looks
+    void *observer;
 };
 
 // Appends tokens, in chunks of at most n_batch. The bits do not depend on the chunks.

@@ -33,6 +33,7 @@ bool sc_run_program(const struct sc_run *run, bool (*stop)(void *context), void 
         sc_pool_run(run->pool, type->tasks(run, job.op), run_task, &job);
         if (type->join) sc_pool_run(run->pool, type->join_tasks(run, job.op), run_join, &job);
         if (run->profile) run->profile->note(run->profile->context, run, job.op, sc_now() - started);
+        if (run->observe) run->observe(run->observer, run, job.op);
     }
     return true;
 }

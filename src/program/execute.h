@@ -25,6 +25,9 @@ struct sc_sequence {
     size_t n_context;                // positions that it can hold
 };
 
+// Looks at an op that has just run, on the thread that runs the program: its inputs and outputs still hold.
+typedef void sc_observer(void *context, const struct sc_run *run, const struct sc_op *op);
+
 // Everything an op sees while it runs. Threads read it; each task writes its own rows of the op's outputs.
 struct sc_run {
     const struct sc_program *program;
@@ -39,6 +42,8 @@ struct sc_run {
     const uint32_t *positions;        // [n_rows], ascending by one within a sequence
     const uint32_t *selected;         // [n_selected] rows whose logits are wanted
     const struct sc_profile *profile; // NULL: ops are not timed
+    sc_observer *observe;             // NULL: nobody looks
+    void *observer;
 };
 
 // Runs every op in order. Cannot fail: all sizes were settled when the plan was made. `stop` (NULL: never) is asked

@@ -3,9 +3,10 @@
 // A format is one const descriptor in one file (src/tensor/<format>.c) and one line in src/tensor/formats.h.
 // A row of n elements is n / block_size blocks of block_bytes bytes each, back to back; n is a multiple of block_size.
 //
-// Two readings of the same bytes:
+// Two readings of the same bytes, and the way there:
 //   decode  the exact f32 values, as the format's inventors define them (order of operations included)
 //   unpack  the integers inside a block, for exact integer products (docs/numerics.md, "Quantized products")
+//   encode  a block whose decoded values lie near given ones (docs/quantization.md)
 #ifndef SC_TENSOR_FORMAT_H
 #define SC_TENSOR_FORMAT_H
 
@@ -42,6 +43,10 @@ struct sc_format {
     void (*unpack)(const void *block, struct sc_block *out);
     // How its blocks lie when packed (packed.h); NULL for float formats.
     const struct sc_packing *packing;
+    // Encodes n_blocks * block_size finite floats; NULL where there is no encoder. importance: a weight >= 0 of each
+    // element's squared error, or NULL: all count alike. The same bits on every machine. F16 rounds to infinity what
+    // it cannot hold; block formats keep to their largest scale.
+    void (*encode)(const float *x, const float *importance, void *blocks, size_t n_blocks);
 };
 
 // The format with this GGUF type number, or NULL.
@@ -60,7 +65,8 @@ static inline size_t sc_format_row_bytes(const struct sc_format *format, size_t 
 // f16 to f32 and back by stated integer rules; round to nearest even, overflow to infinity.
 float sc_f32_from_f16(uint16_t bits);
 uint16_t sc_f16_from_f32(float value);
-// bf16 is the upper half of an f32.
+// bf16 is the upper half of an f32, rounded to nearest even.
 float sc_f32_from_bf16(uint16_t bits);
+uint16_t sc_bf16_from_f32(float value);
 
 #endif

@@ -60,4 +60,12 @@ static inline uint16_t sc_half_from_f32(float value)
 
 static inline float sc_bf16_to_f32(uint16_t bits) { return sc_f32_of_bits((uint32_t)bits << 16); }
 
+static inline uint16_t sc_f32_to_bf16(float value)
+{
+    uint32_t bits = sc_bits_of_f32(value);
+    uint32_t is_nan = 0u - (uint32_t)((bits & 0x7fffffffu) > 0x7f800000u);
+    uint32_t rounded = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16, quiet = bits >> 16 | 0x40u;
+    return (uint16_t)((rounded & ~is_nan) | (quiet & is_nan));
+}
+
 #endif

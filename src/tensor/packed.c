@@ -98,7 +98,7 @@ static void put_head(const struct sc_format *format, const struct sc_tile_layout
     for (size_t j = 0; j < layout->n_scale_bytes; j++) {
         uint8_t byte = (uint8_t)block->scale[j % SC_GROUPS_MAX];
         if (packing->head == SC_HEAD_DM_NIBBLES) byte = (uint8_t)(block->scale[j] | block->min[j] << 4);
-        if (packing->head == SC_HEAD_DM_SIX_BITS) byte = sc_pack_six_bits(block->scale, block->min, j);
+        if (packing->head == SC_HEAD_DM_SIX_BITS) byte = sc_six_bits_byte(block->scale, block->min, j);
         scales[j * SC_GROUP_ROWS] = byte;
     }
 }

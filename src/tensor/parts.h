@@ -1,5 +1,5 @@
-// What several formats share: little-endian loads from any address, the step from integers to floats, the packed
-// 6-bit scales of Q4_K and Q5_K, the codebook of IQ4_NL and IQ4_XS. Included by the formats' own files only.
+// What several formats share: little-endian loads and stores at any address, the step from integers to floats, the
+// packed 6-bit scales of Q4_K and Q5_K, the codebook of IQ4_NL and IQ4_XS. Included by the formats' own files only.
 //
 // A format's file says how the bits of a block become integers (unpack). How integers become floats is the same for
 // all of them and said once, here (sc_block_expand).
@@ -11,6 +11,7 @@
 #include "tensor/format.h"
 #include "tensor/half.h"
 #include "tensor/packed.h"
+#include "tensor/search.h"
 
 #define SC_FORMAT(format) extern const struct sc_format format;
 #include "tensor/formats.h"
@@ -28,6 +29,18 @@ static inline uint32_t sc_load_u32(const uint8_t *bytes)
     uint32_t value;
     memcpy(&value, bytes, sizeof value);
     return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? __builtin_bswap32(value) : value;
+}
+
+static inline void sc_store_u16(uint8_t *bytes, uint16_t value)
+{
+    bytes[0] = (uint8_t)value;
+    bytes[1] = (uint8_t)(value >> 8);
+}
+
+static inline void sc_store_u32(uint8_t *bytes, uint32_t value)
+{
+    sc_store_u16(bytes, (uint16_t)value);
+    sc_store_u16(bytes + 2, (uint16_t)(value >> 16));
 }
 
 static inline float sc_load_f16(const uint8_t *bytes) { return sc_half_to_f32(sc_load_u16(bytes)); }
@@ -60,6 +73,20 @@ static inline void sc_unpack_nibbles(const uint8_t *restrict packed, uint8_t *re
 static inline void sc_look_up(int8_t *q, size_t n, const int8_t codebook[16])
 {
     for (size_t i = 0; i < n; i++) q[i] = codebook[q[i]];
+}
+
+// The way back.
+static inline void sc_pack_nibbles(const int8_t *restrict q, uint8_t *restrict packed)
+{
+    for (size_t i = 0; i < 16; i++) packed[i] = (uint8_t)((q[i] & 15) | (q[16 + i] & 15) << 4);
+}
+
+// The fifth bits of 32 numbers: bit i is that of number i.
+static inline uint32_t sc_pack_fifth_bits(const int8_t *q)
+{
+    uint32_t bits = 0;
+    for (uint32_t i = 0; i < 32; i++) bits |= (uint32_t)(q[i] >> 4 & 1) << i;
+    return bits;
 }
 
 // The 64 bytes of a 256-block's two-bit numbers: in each half of 128, byte l holds elements l, 32+l, 64+l, 96+l,
@@ -101,8 +128,19 @@ static inline void sc_unpack_six_bits(const uint8_t *restrict packed, int16_t *r
     }
 }
 
+// The way back, from whole numbers in 0..63.
+static inline void sc_pack_six_bits(const float *restrict scale, const float *restrict min, uint8_t *restrict packed)
+{
+    for (size_t j = 0; j < 4; j++) {
+        uint32_t s0 = (uint32_t)scale[j], s1 = (uint32_t)scale[4 + j], m0 = (uint32_t)min[j], m1 = (uint32_t)min[4 + j];
+        packed[j] = (uint8_t)(s0 | s1 >> 4 << 6);
+        packed[4 + j] = (uint8_t)(m0 | m1 >> 4 << 6);
+        packed[8 + j] = (uint8_t)((s1 & 15) | (m1 & 15) << 4);
+    }
+}
+
 // Byte i of the twelve.
-static inline uint8_t sc_pack_six_bits(const int16_t *scale, const int16_t *min, size_t i)
+static inline uint8_t sc_six_bits_byte(const int16_t *scale, const int16_t *min, size_t i)
 {
     size_t j = i % 4;
     if (i < 4) return (uint8_t)(scale[j] | scale[4 + j] >> 4 << 6);

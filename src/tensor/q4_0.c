@@ -2,6 +2,7 @@
 //
 //     byte 0    2                                 18
 //          | d  | nibbles: byte j = q[16+j] q[j]  |        weight[i] = d * (nibble[i] - 8),  q in -8..7
+#include "base/size.h"
 #include "tensor/parts.h"
 
 enum { BLOCK_SIZE = 32, BLOCK_BYTES = 18, GROUP = BLOCK_SIZE };
@@ -26,6 +27,27 @@ static void decode(const void *restrict blocks, float *restrict out, size_t n_bl
     }
 }
 
+static void encode(const float *restrict x, const float *importance, void *restrict blocks, size_t n_blocks)
+{
+    uint8_t *bytes = blocks;
+    struct sc_groups groups;
+    struct sc_fit fit;
+    for (size_t b = 0, n; b < n_blocks; b += n) {
+        n = SC_MIN(n_blocks - b, (size_t)SC_SEARCH_LANES);
+        sc_groups_load(&groups, x, importance, b, n, BLOCK_SIZE, BLOCK_SIZE);
+        sc_fit_scale(&groups, 7, &fit);
+        for (size_t l = 0; l < n; l++) {
+            uint8_t *block = bytes + (b + l) * BLOCK_BYTES;
+            int8_t q[BLOCK_SIZE];
+            float d;
+            sc_store_u16(block, sc_search_half(fit.scale[l], groups.unit[l], &d));
+            sc_groups_quantize(&groups, l, d, 0.0f, -8, 7, q);
+            for (size_t i = 0; i < BLOCK_SIZE; i++) q[i] = (int8_t)(q[i] + 8);
+            sc_pack_nibbles(q, block + 2);
+        }
+    }
+}
+
 static const struct sc_packing packing = { .bits = 4, .offset = 8, .head = SC_HEAD_D };
 
 const struct sc_format sc_format_q4_0 = {
@@ -38,4 +60,5 @@ const struct sc_format sc_format_q4_0 = {
     .decode = decode,
     .unpack = unpack,
     .packing = &packing,
+    .encode = encode,
 };

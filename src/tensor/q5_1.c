@@ -4,6 +4,7 @@
 //          | d  | m  | fifth   | nibbles: byte j = q[16+j] q[j]  |   bit i of `fifth` (u32) is q[i]'s highest
 //
 //     weight[i] = d * (nibble[i] + 16 * bit[i]) + m,  q in 0..31
+#include "base/size.h"
 #include "tensor/parts.h"
 
 enum { BLOCK_SIZE = 32, BLOCK_BYTES = 24, GROUP = BLOCK_SIZE };
@@ -31,6 +32,28 @@ static void decode(const void *restrict blocks, float *restrict out, size_t n_bl
     }
 }
 
+static void encode(const float *restrict x, const float *importance, void *restrict blocks, size_t n_blocks)
+{
+    uint8_t *bytes = blocks;
+    struct sc_groups groups;
+    struct sc_fit fit;
+    for (size_t b = 0, n; b < n_blocks; b += n) {
+        n = SC_MIN(n_blocks - b, (size_t)SC_SEARCH_LANES);
+        sc_groups_load(&groups, x, importance, b, n, BLOCK_SIZE, BLOCK_SIZE);
+        sc_fit_offset(&groups, 31, false, &fit);
+        for (size_t l = 0; l < n; l++) {
+            uint8_t *block = bytes + (b + l) * BLOCK_BYTES;
+            int8_t q[BLOCK_SIZE];
+            float d, m;
+            sc_store_u16(block, sc_search_half(fit.scale[l], groups.unit[l], &d));
+            sc_store_u16(block + 2, sc_search_half(fit.min[l], groups.unit[l], &m));
+            sc_groups_quantize(&groups, l, d, m, 0, 31, q);
+            sc_store_u32(block + 4, sc_pack_fifth_bits(q));
+            sc_pack_nibbles(q, block + 8);
+        }
+    }
+}
+
 static const struct sc_packing packing = { .bits = 5, .head = SC_HEAD_DM };
 
 const struct sc_format sc_format_q5_1 = {
@@ -43,4 +66,5 @@ const struct sc_format sc_format_q5_1 = {
     .decode = decode,
     .unpack = unpack,
     .packing = &packing,
+    .encode = encode,
 };

@@ -8,7 +8,7 @@
 //     weight[i] = (d * scale[i/32]) * q[i] - (dmin * min[i/32]),  q in 0..31, scale and min in 0..63
 #include "tensor/parts.h"
 
-enum { BLOCK_SIZE = 256, BLOCK_BYTES = 176, GROUP = 32 };
+enum { BLOCK_SIZE = 256, BLOCK_BYTES = 176, GROUP = 32, N_GROUPS = BLOCK_SIZE / GROUP };
 
 static void unpack(const void *restrict from, struct sc_block *restrict out)
 {
@@ -34,6 +34,32 @@ static void decode(const void *restrict blocks, float *restrict out, size_t n_bl
     }
 }
 
+static void encode(const float *restrict x, const float *importance, void *restrict blocks, size_t n_blocks)
+{
+    uint8_t *bytes = blocks;
+    struct sc_groups groups;
+    struct sc_super_block found;
+    for (size_t b = 0; b < n_blocks; b++, bytes += BLOCK_BYTES) {
+        sc_groups_load(&groups, x, importance, b * N_GROUPS, N_GROUPS, GROUP, BLOCK_SIZE);
+        sc_search_super_block(&groups, 31, &found);
+        sc_store_u16(bytes, found.d_half);
+        sc_store_u16(bytes + 2, found.m_half);
+        sc_pack_six_bits(found.scale, found.min, bytes + 4);
+        memset(bytes + 16, 0, GROUP);
+        for (size_t pair = 0; pair < 4; pair++) {
+            int8_t q[2][GROUP];
+            for (size_t half = 0; half < 2; half++) {
+                size_t l = 2 * pair + half;
+                sc_groups_quantize(&groups, l, found.d * found.scale[l], -(found.m * found.min[l]), 0, 31, q[half]);
+            }
+            for (size_t i = 0; i < GROUP; i++) {
+                bytes[48 + 32 * pair + i] = (uint8_t)((q[0][i] & 15) | (q[1][i] & 15) << 4);
+                bytes[16 + i] |= (uint8_t)((q[0][i] >> 4 | q[1][i] >> 4 << 1) << (2 * pair));
+            }
+        }
+    }
+}
+
 static const struct sc_packing packing = { .bits = 5, .head = SC_HEAD_DM_SIX_BITS, .minus_m = true };
 
 const struct sc_format sc_format_q5_k = {
@@ -46,4 +72,5 @@ const struct sc_format sc_format_q5_k = {
     .decode = decode,
     .unpack = unpack,
     .packing = &packing,
+    .encode = encode,
 };

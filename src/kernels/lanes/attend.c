@@ -18,7 +18,7 @@
 
 #define ATTEND_INLINE static inline __attribute__((always_inline))
 
-enum { WIDTH = 64 }; // of values at a time: 4 vectors of 16
+enum { WIDTH = LANES_WIDTH }; // elements of values at a time
 
 struct work {
     const struct sc_attend *args;
@@ -50,26 +50,36 @@ ATTEND_INLINE lanes_f32 load_keys(enum sc_cache_format format, const char *at, l
     return lanes_mul(lanes_of_i32(lanes_load_s8(at)), scales);
 }
 
-// sum[j] = fma over elements begin..end of queries j0.. and the 16 keys at `keys`.
-ATTEND_INLINE void dot_keys(enum sc_cache_format format, const char *keys, size_t dim, const float *q, size_t n_queries,
-                            size_t begin, size_t end, size_t queries, lanes_f32 *sum)
+enum { KEYS_AHEAD = 4096, VALUES_AHEAD = 16 }; // prefetched: bytes, rows
+
+// sum[g * queries + j] = fma over elements begin..end of queries j and the 16 keys of group g, `groups` of them at
+// `keys`. Two groups together give few queries enough sums to keep the processor busy.
+ATTEND_INLINE void dot_keys(const struct work *w, enum sc_cache_format format, const char *keys, const float *q,
+                            size_t begin, size_t end, size_t groups, size_t queries, lanes_f32 *sum)
 {
     size_t step = SC_LANES * (format == SC_CACHE_F32 ? 4 : format == SC_CACHE_F16 ? 2 : 1);
-    lanes_f32 scales = lanes_zero();
+    size_t n_queries = w->args->n_queries, group_bytes = SC_LANES * w->k_bytes;
+    lanes_f32 scales[2] = { lanes_zero(), lanes_zero() };
 #pragma GCC unroll 8
-    for (size_t j = 0; j < queries; j++) sum[j] = lanes_zero();
+    for (size_t j = 0; j < groups * queries; j++) sum[j] = lanes_zero();
     for (size_t i = begin; i < end; i++) {
-        if (format == SC_CACHE_Q8_0 && (i % SC_CACHE_BLOCK == 0 || i == begin))
-            scales = lanes_load_f16(keys + dim * SC_LANES + i / SC_CACHE_BLOCK * SC_LANES * 2);
-        lanes_f32 k = load_keys(format, keys + i * step, scales);
+#pragma GCC unroll 2
+        for (size_t g = 0; g < groups; g++) {
+            const char *at = keys + g * group_bytes;
+            if (format == SC_CACHE_Q8_0 && i % SC_CACHE_BLOCK == 0)
+                scales[g] = lanes_load_f16(at + w->args->kv.dim_k * SC_LANES + i / SC_CACHE_BLOCK * SC_LANES * 2);
+            __builtin_prefetch(at + i * step + KEYS_AHEAD);
+            lanes_f32 k = load_keys(format, at + i * step, scales[g]);
 #pragma GCC unroll 8
-        for (size_t j = 0; j < queries; j++) sum[j] = lanes_fma(lanes_set(q[i * n_queries + j]), k, sum[j]);
+            for (size_t j = 0; j < queries; j++)
+                sum[g * queries + j] = lanes_fma(lanes_set(q[i * n_queries + j]), k, sum[g * queries + j]);
+        }
     }
 }
 
-// Scores of `queries` queries from j0 on with one group of 16 keys.
+// Scores of `queries` queries from j0 on with `groups` groups of 16 keys.
 ATTEND_INLINE void score_group(const struct work *w, enum sc_cache_format format, size_t group, size_t j0,
-                               size_t queries)
+                               size_t groups, size_t queries)
 {
     const struct sc_attend *args = w->args;
     const char *keys = (const char *)args->kv.k + group * SC_LANES * w->k_bytes;
@@ -79,10 +89,10 @@ ATTEND_INLINE void score_group(const struct work *w, enum sc_cache_format format
     size_t s = 0;
     do { // heads have at least one element
         size_t end = (s + 1) * SC_SEGMENT < dim ? (s + 1) * SC_SEGMENT : dim;
-        dot_keys(format, keys, dim, w->q + j0, args->n_queries, s * SC_SEGMENT, end, queries, sum);
+        dot_keys(w, format, keys, w->q + j0, s * SC_SEGMENT, end, groups, queries, sum);
         if (n_segments == 1) break;
 #pragma GCC unroll 8
-        for (size_t j = 0; j < queries; j++) {
+        for (size_t j = 0; j < groups * queries; j++) {
             float *node = nodes[j] + (size_t)__builtin_popcountll(s) * SC_LANES;
             for (size_t merges = (size_t)__builtin_ctzll(s + 1); merges > 0; merges--) {
                 node -= SC_LANES;
@@ -93,29 +103,30 @@ ATTEND_INLINE void score_group(const struct work *w, enum sc_cache_format format
     } while (++s < n_segments);
     size_t depth = n_segments == 1 ? 0 : (size_t)__builtin_popcountll(n_segments);
 #pragma GCC unroll 8
-    for (size_t j = 0; j < queries; j++) {
+    for (size_t j = 0; j < groups * queries; j++) {
         if (depth > 0) sum[j] = lanes_load(nodes[j] + (depth - 1) * SC_LANES);
         for (size_t i = depth; i > 1; i--) sum[j] = lanes_add(lanes_load(nodes[j] + (i - 2) * SC_LANES), sum[j]);
-        lanes_store(w->score + (j0 + j) * SC_SEGMENT + group * SC_LANES % SC_SEGMENT, lanes_mul(sum[j], scale));
+        float *score = w->score + (j0 + j % queries) * SC_SEGMENT + (group + j / queries) * SC_LANES % SC_SEGMENT;
+        lanes_store(score, lanes_mul(sum[j], scale));
     }
 }
 
 ATTEND_INLINE void score_groups(const struct work *w, enum sc_cache_format format, struct span span)
 {
-    size_t n = w->args->n_queries;
-    for (size_t group = span.first / SC_LANES; group * SC_LANES < span.last; group++)
+    size_t n = w->args->n_queries, end = (span.last + SC_LANES - 1) / SC_LANES;
+    for (size_t group = span.first / SC_LANES, groups; group < end; group += groups) {
+        // With few queries two groups, unless they would leave the segment.
+        groups = n < LANES_QUERIES && LANES_QUERIES >= 8 && group + 1 < end ? 2 : 1;
         for (size_t j = 0, left; (left = n - j) > 0;) {
-            if (left >= LANES_QUERIES) {
-                score_group(w, format, group, j, LANES_QUERIES);
-                j += LANES_QUERIES;
-            } else if (left >= 4) {
-                score_group(w, format, group, j, 4);
-                j += 4;
-            } else {
-                score_group(w, format, group, j, 1);
-                j++;
-            }
+            size_t queries = left >= LANES_QUERIES ? LANES_QUERIES : left >= 4 ? 4 : 1;
+            if (groups == 2 && queries == 4) score_group(w, format, group, j, 2, LANES_QUERIES >= 8 ? 4 : 1);
+            else if (groups == 2) score_group(w, format, group, j, 2, 1);
+            else if (queries == LANES_QUERIES) score_group(w, format, group, j, 1, LANES_QUERIES);
+            else if (queries == 4) score_group(w, format, group, j, 1, 4);
+            else score_group(w, format, group, j, 1, 1);
+            j += queries;
         }
+    }
 }
 
 static void score_segment(const struct work *w, struct span span)
@@ -189,6 +200,8 @@ ATTEND_INLINE void add_values(const struct values *v, enum sc_cache_format forma
     for (size_t p = span.first; p < span.last; p++) {
         const char *row = v->rows + (p - v->base) * v->row_bytes;
         lanes_f32 value[WIDTH / SC_LANES];
+        __builtin_prefetch(row + VALUES_AHEAD * v->row_bytes);
+        __builtin_prefetch(row + VALUES_AHEAD * v->row_bytes + 64);
 #pragma GCC unroll 4
         for (size_t i = 0; i < vectors; i++) value[i] = load_value(v, format, row, i0 + i * SC_LANES);
 #pragma GCC unroll 4
