@@ -10,4 +10,6 @@ SC_KERNEL_LEVEL(avx512vnni)
 SC_KERNEL_LEVEL(neon)
 SC_KERNEL_LEVEL(dotprod)
 SC_KERNEL_LEVEL(i8mm)
+#elif defined(SC_HAVE_RVV) // RISC-V, where src/meson.build finds that the compiler knows the intrinsics
+SC_KERNEL_LEVEL(rvv)
 #endif
