@@ -7,7 +7,8 @@
 // "name hash hash hash" for a model, with keys and values as f16, f32 and q8_0. Hashes are written by the level `base`,
 // which is the specification, in one pass of one thread. --check computes every model, in each cache format,
 //     on the best level of this machine (or --cpu): by 1, 2, 3 and 8 threads, in chunks of 1, 7, 32 and all, with a
-//     fresh, a reused and a rewound cache (--quick: by three threads in chunks of 7; --threads, --batch: by these);
+//     fresh, a reused and a rewound cache (--quick: by three threads in chunks of 7, and models in files with the f16
+//     cache only; --threads, --batch: by these);
 //     on every other level that this machine supports (not with --best): by three threads in chunks of 7;
 // and compares all of them with the one line. --levels names the levels that this machine supports. It needs no library
 // but the C library, so that it runs under emulators.
@@ -99,7 +100,13 @@ static void do_function(const struct golden_function *function)
 
 // ---- models
 
-static void print_model(const char *name, struct sc_model *model, size_t n)
+struct subject {
+    const char *name;
+    struct sc_model *model;
+    size_t n_tokens, n_caches; // of the latter --quick leaves some out where models are large
+};
+
+static void print_model(const struct subject *s)
 {
     static const struct golden_way plain = { 1, 256, 256, GOLDEN_FRESH };
     const struct golden_way *way = options.one ? options.one : &plain;
@@ -107,31 +114,32 @@ static void print_model(const char *name, struct sc_model *model, size_t n)
     uint64_t hashes[N_CACHES];
     socle_error err = { 0 };
     for (int cache = 0; cache < N_CACHES; cache++)
-        if (golden_logits(model, n, way, cpu, (enum sc_cache_format)cache, cache ? NULL : options.dump, &hashes[cache],
-                          &err) != SOCLE_OK) {
-            fprintf(stderr, "%s: %s\n", name, err.message);
+        if (golden_logits(s->model, s->n_tokens, way, cpu, (enum sc_cache_format)cache, cache ? NULL : options.dump,
+                          &hashes[cache], &err) != SOCLE_OK) {
+            fprintf(stderr, "%s: %s\n", s->name, err.message);
             n_failed++;
             return;
         }
-    fprintf(out, "%s", name);
+    fprintf(out, "%s", s->name);
     for (int cache = 0; cache < N_CACHES; cache++) fprintf(out, " %016llx", (unsigned long long)hashes[cache]);
     fprintf(out, "\n");
 }
 
 // One way on one level, in all cache formats. True if the bits are the recorded ones.
-static bool check_way(const char *name, struct sc_model *model, size_t n, const char *level,
-                      const struct golden_way *way, const unsigned long long expected[N_CACHES])
+static bool check_way(const struct subject *s, const char *level, const struct golden_way *way,
+                      const unsigned long long expected[N_CACHES])
 {
     static const char *const caches[] = { "fresh", "reused", "rewound" };
     static const char *const formats[N_CACHES] = { "f16", "f32", "q8_0" };
     bool same = true;
-    for (int cache = 0; cache < N_CACHES; cache++) {
+    for (size_t cache = 0; cache < s->n_caches; cache++) {
         uint64_t found;
         socle_error err = { 0 };
-        bool ok = golden_logits(model, n, way, level, (enum sc_cache_format)cache, NULL, &found, &err) == SOCLE_OK;
+        bool ok = golden_logits(s->model, s->n_tokens, way, level, (enum sc_cache_format)cache, NULL, &found, &err) ==
+                  SOCLE_OK;
         if (ok && found == expected[cache]) continue;
         same = false;
-        printf("%s: level %s, %u threads, chunks of %u, calls of %u, %s %s cache: ", name, level, way->n_threads,
+        printf("%s: level %s, %u threads, chunks of %u, calls of %u, %s %s cache: ", s->name, level, way->n_threads,
                way->n_batch, way->n_call, caches[way->cache], formats[cache]);
         if (!ok) printf("%s\n", err.message);
         else printf("expected %016llx, found %016llx\n", expected[cache], (unsigned long long)found);
@@ -155,25 +163,25 @@ static bool checked(size_t i)
     return level->supported() && (!options.best || i == best_level());
 }
 
-static void check_model(const char *name, struct sc_model *model, size_t n)
+static void check_model(const struct subject *s)
 {
     unsigned long long expected[N_CACHES];
-    bool same = read_hashes(name, expected);
-    if (!same) printf("%s: has no hash yet\n", name);
+    bool same = read_hashes(s->name, expected);
+    if (!same) printf("%s: has no hash yet\n", s->name);
     for (size_t i = 0; same && sc_kernels_at(i); i++) {
         if (!checked(i)) continue;
         size_t n_ways = options.cpu || i == best_level() ? options.n_ways : 1;
-        for (size_t w = 0; w < n_ways; w++)
-            same = check_way(name, model, n, sc_kernels_at(i)->name, options.one ? options.one : &all_ways[w],
-                             expected) &&
-                   same;
+        for (size_t w = 0; w < n_ways; w++) {
+            const struct golden_way *way = options.one ? options.one : &all_ways[w];
+            same = check_way(s, sc_kernels_at(i)->name, way, expected) && same;
+        }
     }
     if (same) n_passed++;
     else n_failed++;
 }
 
 // Takes `gguf` over.
-static void do_model(const char *name, struct sc_gguf *gguf, size_t n)
+static void do_model(const char *name, struct sc_gguf *gguf, size_t n_tokens, size_t n_caches)
 {
     struct sc_model *model = NULL;
     socle_error err = { 0 };
@@ -182,8 +190,9 @@ static void do_model(const char *name, struct sc_gguf *gguf, size_t n)
         n_failed++;
         return;
     }
-    if (options.check) check_model(name, model, n);
-    else print_model(name, model, n);
+    struct subject subject = { name, model, n_tokens, n_caches };
+    if (options.check) check_model(&subject);
+    else print_model(&subject);
     sc_model_free(model);
 }
 
@@ -197,7 +206,7 @@ static void do_recipe(const struct golden_recipe *recipe)
         fprintf(stderr, "%s: %s\n", recipe->name, err.message);
         n_failed++;
     } else {
-        do_model(recipe->name, gguf, recipe->n_tokens ? recipe->n_tokens : N_TOKENS_MADE);
+        do_model(recipe->name, gguf, recipe->n_tokens ? recipe->n_tokens : N_TOKENS_MADE, N_CACHES);
     }
     free(bytes);
 }
@@ -218,7 +227,7 @@ static void do_file(const char *name, const char *path)
         return;
     }
     if (sc_gguf_open(path, &gguf, &err) == SOCLE_OK) {
-        do_model(name, gguf, N_TOKENS_FILE);
+        do_model(name, gguf, N_TOKENS_FILE, options.n_ways == 1 && !options.one ? 1 : N_CACHES);
         return;
     }
     fprintf(stderr, "%s\n", err.message);
