@@ -241,20 +241,30 @@ static void multiply_panel(const struct product *p, const struct tile *tile, siz
     }
 }
 
-// Takes segment `s` of a panel's columns, a[c] * d[c], into the trees of sums: merges as many pairs as s + 1 has
-// trailing zero bits.
+// Takes segment `s` of `columns` columns, a[c] * d[c], into their trees of sums: merges as many pairs as s + 1 has
+// trailing zero bits. The size is a constant.
+TILE_INLINE void push_columns(const struct product *p, size_t c0, size_t s, const float *d, size_t columns,
+                              float (*a)[SC_LANES])
+{
+    size_t stride = p->levels * SC_LANES;
+    float *node = p->nodes + c0 * stride + (size_t)__builtin_popcountll(s) * SC_LANES;
+    lanes_f32 sum[LANES_COLUMNS];
+#pragma GCC unroll 12
+    for (size_t c = 0; c < columns; c++) sum[c] = lanes_mul(lanes_load(a[c]), lanes_set(d[c]));
+    for (size_t merges = (size_t)__builtin_ctzll(s + 1); merges > 0; merges--) {
+        node -= SC_LANES;
+#pragma GCC unroll 12
+        for (size_t c = 0; c < columns; c++) sum[c] = lanes_add(lanes_load(node + c * stride), sum[c]);
+    }
+#pragma GCC unroll 12
+    for (size_t c = 0; c < columns; c++) lanes_store(node + c * stride, sum[c]);
+}
+
 static void push_segment(const struct product *p, size_t c0, size_t s, const float *d, size_t n, float (*a)[SC_LANES])
 {
-    size_t depth = (size_t)__builtin_popcountll(s), merges = (size_t)__builtin_ctzll(s + 1);
-    for (size_t c = 0; c < n; c++) {
-        float *node = p->nodes + ((c0 + c) * p->levels + depth) * SC_LANES;
-        lanes_f32 sum = lanes_mul(lanes_load(a[c]), lanes_set(d[c]));
-        for (size_t i = 0; i < merges; i++) {
-            node -= SC_LANES;
-            sum = lanes_add(lanes_load(node), sum);
-        }
-        lanes_store(node, sum);
-    }
+    size_t c = 0;
+    for (; c + LANES_COLUMNS <= n; c += LANES_COLUMNS) push_columns(p, c0 + c, s, d + c, LANES_COLUMNS, a + c);
+    for (; c < n; c++) push_columns(p, c0 + c, s, d + c, 1, a + c);
 }
 
 // The trees' totals for n_rows rows from `row` on.
