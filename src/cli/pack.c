@@ -79,7 +79,8 @@ static int run(const struct cli_command *command, int argc, char **argv)
     if (code >= 0) return code;
     if (o.verify && n_operands == 0) return verify(o.verify);
     if (o.verify || n_operands != 2) return cli_misuse("expected IN and OUT, or --verify FILE");
-    if (strcmp(operands[1], "-") == 0) return cli_misuse("the result is a file that is mapped: give it a name, not '-'");
+    if (strcmp(operands[1], "-") == 0)
+        return cli_misuse("the result is a file that is mapped: give it a name, not '-'");
     return pack(&o, operands[0], operands[1]);
 }
 
