@@ -4,17 +4,17 @@ _socle() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} options
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W 'run inspect tokenize template logits perplexity quantize imatrix bench doctor --help --version' -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W 'run inspect tokenize template logits perplexity quantize imatrix pack bench doctor --help --version' -- "$current")
         return
     fi
     case $previous in
     --cache)
-        mapfile -t COMPREPLY < <(compgen -W 'f16 f32' -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W 'f16 f32 q8_0' -- "$current")
         return ;;
     --cpu)
-        mapfile -t COMPREPLY < <(compgen -W 'base avx2 avxvnni avx512 avx512vnni' -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W 'base avx2 avxvnni avx512 avx512vnni neon dotprod i8mm rvv' -- "$current")
         return ;;
-    --imatrix)
+    --imatrix | --verify)
         mapfile -t COMPREPLY < <(compgen -f -X '!*.gguf' -- "$current"; compgen -d -- "$current")
         compopt -o filenames
         return ;;
@@ -43,6 +43,7 @@ _socle() {
             return
         fi ;;
     imatrix) options='--out --context --chunks --json --threads --cpu --overcommit' ;;
+    pack) options='--verify --threads' ;;
     bench) options='--model --prompt --generate --runs --depth --ops --svg --json --no-limits --batch --cache
         --threads --cpu --overcommit' ;;
     doctor) options='--quick --json --threads --cpu' ;;

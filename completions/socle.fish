@@ -1,6 +1,6 @@
 # Completion of socle(1) for fish.
 
-set -l commands run inspect tokenize template logits perplexity quantize imatrix bench doctor
+set -l commands run inspect tokenize template logits perplexity quantize imatrix pack bench doctor
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -l help -d 'list the commands'
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -l version -d 'show the version'
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a run -d 'answer, converse, or go on with a text'
@@ -11,6 +11,7 @@ complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a logits -d
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a perplexity -d 'how well a model predicts a text'
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a quantize -d 'make a model file smaller'
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a imatrix -d 'which weights matter on a text'
+complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a pack -d 'a model file that starts at once'
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a bench -d 'speed of a model'
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a doctor -d 'what this machine can run'
 complete -c socle -f -n "__fish_seen_subcommand_from $commands" -s h -l help -d 'show help'
@@ -45,8 +46,8 @@ complete -c socle -n '__fish_seen_subcommand_from run' -l logit-bias -x -d 'ID=X
 complete -c socle -n '__fish_seen_subcommand_from run' -s c -l context -x -d 'positions'
 complete -c socle -n '__fish_seen_subcommand_from run' -s b -l batch -x -d 'prompt tokens computed together'
 complete -c socle -n '__fish_seen_subcommand_from run' -s t -l threads -x -d 'threads'
-complete -c socle -n '__fish_seen_subcommand_from run' -l cache -x -a 'f16 f32' -d 'keys and values'
-complete -c socle -n '__fish_seen_subcommand_from run' -l cpu -x -a 'base avx2 avxvnni avx512 avx512vnni' -d 'instruction-set level'
+complete -c socle -n '__fish_seen_subcommand_from run' -l cache -x -a 'f16 f32 q8_0' -d 'keys and values'
+complete -c socle -n '__fish_seen_subcommand_from run' -l cpu -x -a 'base avx2 avxvnni avx512 avx512vnni neon dotprod i8mm rvv' -d 'instruction-set level'
 complete -c socle -n '__fish_seen_subcommand_from run' -l overcommit -f -d 'try even if memory seems too small'
 
 complete -c socle -n '__fish_seen_subcommand_from inspect' -l tensors -f -d 'list the tensors'
@@ -68,11 +69,11 @@ complete -c socle -n '__fish_seen_subcommand_from template' -l now -x -d 'what s
 complete -c socle -n '__fish_seen_subcommand_from logits' -s m -l model -r -F -d 'the model, a GGUF file'
 complete -c socle -n '__fish_seen_subcommand_from logits' -l tokens -r -F -d 'token ids, int32'
 complete -c socle -n '__fish_seen_subcommand_from logits' -s o -l out -r -F -d 'where the logits go'
-complete -c socle -n '__fish_seen_subcommand_from logits' -l cache -x -a 'f16 f32' -d 'keys and values'
+complete -c socle -n '__fish_seen_subcommand_from logits' -l cache -x -a 'f16 f32 q8_0' -d 'keys and values'
 complete -c socle -n '__fish_seen_subcommand_from logits' -s b -l chunk -x -d 'tokens computed together'
 complete -c socle -n '__fish_seen_subcommand_from logits' -s c -l context -x -d 'positions'
 complete -c socle -n '__fish_seen_subcommand_from logits' -s t -l threads -x -d 'threads'
-complete -c socle -n '__fish_seen_subcommand_from logits' -l cpu -x -a 'base avx2 avxvnni avx512 avx512vnni' -d 'instruction-set level'
+complete -c socle -n '__fish_seen_subcommand_from logits' -l cpu -x -a 'base avx2 avxvnni avx512 avx512vnni neon dotprod i8mm rvv' -d 'instruction-set level'
 complete -c socle -n '__fish_seen_subcommand_from logits' -l overcommit -f -d 'try even if memory seems too small'
 
 complete -c socle -n '__fish_seen_subcommand_from perplexity' -s m -l model -r -F -d 'the model, a GGUF file'
@@ -81,9 +82,9 @@ complete -c socle -n '__fish_seen_subcommand_from perplexity' -s c -l context -x
 complete -c socle -n '__fish_seen_subcommand_from perplexity' -l stride -x -d 'tokens between windows'
 complete -c socle -n '__fish_seen_subcommand_from perplexity' -l chunks -x -d 'at most so many windows'
 complete -c socle -n '__fish_seen_subcommand_from perplexity' -l json -f -d 'the result as JSON'
-complete -c socle -n '__fish_seen_subcommand_from perplexity' -l cache -x -a 'f16 f32' -d 'keys and values'
+complete -c socle -n '__fish_seen_subcommand_from perplexity' -l cache -x -a 'f16 f32 q8_0' -d 'keys and values'
 complete -c socle -n '__fish_seen_subcommand_from perplexity' -s t -l threads -x -d 'threads'
-complete -c socle -n '__fish_seen_subcommand_from perplexity' -l cpu -x -a 'base avx2 avxvnni avx512 avx512vnni' -d 'instruction-set level'
+complete -c socle -n '__fish_seen_subcommand_from perplexity' -l cpu -x -a 'base avx2 avxvnni avx512 avx512vnni neon dotprod i8mm rvv' -d 'instruction-set level'
 complete -c socle -n '__fish_seen_subcommand_from perplexity' -l overcommit -f -d 'try even if memory seems too small'
 
 complete -c socle -n '__fish_seen_subcommand_from quantize' -l tensor -x -d 'PATTERN=TYPE: another format'
@@ -99,8 +100,11 @@ complete -c socle -n '__fish_seen_subcommand_from imatrix' -s c -l context -x -d
 complete -c socle -n '__fish_seen_subcommand_from imatrix' -l chunks -x -d 'at most so many chunks'
 complete -c socle -n '__fish_seen_subcommand_from imatrix' -l json -f -d 'what was done, as JSON'
 complete -c socle -n '__fish_seen_subcommand_from imatrix' -s t -l threads -x -d 'threads'
-complete -c socle -n '__fish_seen_subcommand_from imatrix' -l cpu -x -a 'base v3 v4' -d 'instruction-set level'
+complete -c socle -n '__fish_seen_subcommand_from imatrix' -l cpu -x -a 'base avx2 avxvnni avx512 avx512vnni neon dotprod i8mm rvv' -d 'instruction-set level'
 complete -c socle -n '__fish_seen_subcommand_from imatrix' -l overcommit -f -d 'try even if memory seems too small'
+
+complete -c socle -n '__fish_seen_subcommand_from pack' -l verify -r -F -d 'compare with the checksums'
+complete -c socle -n '__fish_seen_subcommand_from pack' -s t -l threads -x -d 'threads'
 
 complete -c socle -n '__fish_seen_subcommand_from bench' -s m -l model -r -F -d 'the model, a GGUF file'
 complete -c socle -n '__fish_seen_subcommand_from bench' -s p -l prompt -x -d 'tokens of the prompt'
@@ -112,12 +116,12 @@ complete -c socle -n '__fish_seen_subcommand_from bench' -l svg -r -F -d 'with -
 complete -c socle -n '__fish_seen_subcommand_from bench' -l json -f -d 'the result as JSON'
 complete -c socle -n '__fish_seen_subcommand_from bench' -l no-limits -f -d 'do not measure the machine'
 complete -c socle -n '__fish_seen_subcommand_from bench' -s b -l batch -x -d 'prompt tokens computed together'
-complete -c socle -n '__fish_seen_subcommand_from bench' -l cache -x -a 'f16 f32' -d 'keys and values'
+complete -c socle -n '__fish_seen_subcommand_from bench' -l cache -x -a 'f16 f32 q8_0' -d 'keys and values'
 complete -c socle -n '__fish_seen_subcommand_from bench' -s t -l threads -x -d 'threads'
-complete -c socle -n '__fish_seen_subcommand_from bench' -l cpu -x -a 'base avx2 avxvnni avx512 avx512vnni' -d 'instruction-set level'
+complete -c socle -n '__fish_seen_subcommand_from bench' -l cpu -x -a 'base avx2 avxvnni avx512 avx512vnni neon dotprod i8mm rvv' -d 'instruction-set level'
 complete -c socle -n '__fish_seen_subcommand_from bench' -l overcommit -f -d 'try even if memory seems too small'
 
 complete -c socle -n '__fish_seen_subcommand_from doctor' -l quick -f -d 'measure nothing'
 complete -c socle -n '__fish_seen_subcommand_from doctor' -l json -f -d 'the findings as JSON'
 complete -c socle -n '__fish_seen_subcommand_from doctor' -s t -l threads -x -d 'threads to measure with'
-complete -c socle -n '__fish_seen_subcommand_from doctor' -l cpu -x -a 'base avx2 avxvnni avx512 avx512vnni' -d 'instruction-set level'
+complete -c socle -n '__fish_seen_subcommand_from doctor' -l cpu -x -a 'base avx2 avxvnni avx512 avx512vnni neon dotprod i8mm rvv' -d 'instruction-set level'

@@ -113,7 +113,7 @@ expect 2 'needs a value' "an option without its value" logits --tokens
 expect 2 'expected a whole number' "a value of the wrong kind" bench -r many
 expect 2 'unexpected' "an operand too many" inspect a b
 expect 2 "level is called" "an unknown instruction-set level" bench --cpu i486 -p 4 -n 0 --no-limits
-expect 2 'f16 or f32' "an unknown cache type" perplexity --cache f8 -f "$tmp/story.txt"
+expect 2 'f16, f32 or q8_0' "an unknown cache type" perplexity --cache f8 -f "$tmp/story.txt"
 printf '\033[31m' >"$tmp/escape"
 "$socle" "$(cat "$tmp/escape")" >"$tmp/out" 2>"$tmp/err"
 check "control characters in arguments do not reach the terminal" test "$(tr -dc '\033' <"$tmp/err" | wc -c)" -eq 0
@@ -438,6 +438,87 @@ if [ -x "$unquantize" ]; then
 else
     skip "quantize --report" "tests/unquantize is not built"
 fi
+
+# ---- pack
+
+packed=$tmp/packed
+mkdir "$packed"
+expect 0 'packed from 5\.' "pack" pack "$model" "$packed/a.gguf"
+"$socle" pack "$model" "$packed/b.gguf" -t 1 >/dev/null 2>"$tmp/err"
+check "pack: the same bytes by one thread" cmp "$packed/a.gguf" "$packed/b.gguf"
+for level in base ''; do
+    for cache in f16 q8_0; do
+        "$socle" logits -m "$model" --tokens "$tmp/ids40.i32" --out "$packed/x.f32" ${level:+--cpu $level} --cache $cache
+        "$socle" logits -m "$packed/a.gguf" --tokens "$tmp/ids40.i32" --out "$packed/y.f32" ${level:+--cpu $level} --cache $cache
+        check "a packed model's logits are the original's (level ${level:-best}, cache $cache)" cmp "$packed/x.f32" "$packed/y.f32"
+    done
+done
+rm -f "$packed"/*.f32
+expect 0 'every tensor agrees' "pack --verify" pack --verify "$packed/a.gguf"
+echo old >"$packed/b.gguf"
+expect 0 'packed from' "pack of a packed model" pack "$packed/a.gguf" "$packed/b.gguf"
+check "... copies it, over what was there" cmp "$packed/a.gguf" "$packed/b.gguf"
+expect 0 'Q8_0 packed' "inspect tells what is packed" inspect "$packed/a.gguf"
+expect 0 'attn_q.weight +Q8_0 packed' "inspect --tensors, too" inspect "$packed/a.gguf" --tensors
+expect 0 '"packed":true' "inspect --json, too" inspect "$packed/a.gguf" --json
+check "inspect --json of a packed model is JSON" is_json "$tmp/out"
+check "inspect --json: norms are not packed" grep -q '"name":"blk.0.attn_norm.weight","format":"F32","packed":false' "$tmp/out"
+expect 0 . "a packed model tells a story" run -m "$packed/a.gguf" -p Once -n 8 -q
+expect 0 'importances from 64' "imatrix of a packed model" imatrix "$packed/a.gguf" "$tmp/story.txt" -o "$packed/m.gguf" -c 32 --chunks 2
+check "... is the original's" cmp "$packed/m.gguf" "$made/m.gguf"
+rm "$packed/m.gguf"
+expect 2 'is packed, .*start from the file that was packed' "quantize of a packed model" quantize "$packed/a.gguf" "$packed/no.gguf" Q4_0
+expect 2 'is the source itself' "pack: the source as result" pack "$packed/a.gguf" "$packed/a.gguf"
+ln -s a.gguf "$packed/link.gguf"
+expect 2 'is the source itself' "pack: the source as result, by another name" pack "$packed/a.gguf" "$packed/link.gguf"
+rm "$packed/link.gguf"
+check "... which is still there" cmp "$packed/a.gguf" "$packed/b.gguf"
+expect 2 'give it a name' "pack to standard output" pack "$model" -
+expect 2 'IN and OUT' "pack: too few operands" pack "$model"
+expect 2 'IN and OUT' "pack --verify with an operand" pack --verify "$packed/a.gguf" "$packed/no.gguf"
+expect 3 'has no checksums' "pack --verify of a model that is not packed" pack --verify "$model"
+expect 5 'No such file' "pack: no source" pack "$tmp/none.gguf" "$packed/no.gguf"
+expect 5 'none/no.gguf' "pack: a folder that is not there" pack "$model" "$tmp/none/no.gguf"
+expect 5 'directory' "pack: a folder as result" pack "$model" "$tmp"
+expect 3 'truncated.gguf' "pack: a truncated source" pack "$tmp/truncated.gguf" "$packed/no.gguf"
+
+cp "$packed/a.gguf" "$tmp/damaged.gguf"
+offset=$("$socle" inspect "$packed/a.gguf" --tensors | awk '$1 == "blk.3.ffn_up.weight" { print $4 }')
+printf '\125' | dd of="$tmp/damaged.gguf" bs=1 seek=$((${offset:-0} + 777)) conv=notrunc 2>/dev/null
+if cmp -s "$packed/a.gguf" "$tmp/damaged.gguf"; then
+    printf '\252' | dd of="$tmp/damaged.gguf" bs=1 seek=$((${offset:-0} + 777)) conv=notrunc 2>/dev/null
+fi
+expect 3 "tensor 'blk.3.ffn_up.weight' is damaged" "pack --verify names the damaged tensor" pack --verify "$tmp/damaged.gguf"
+expect 3 "tensor 'blk.3.ffn_up.weight' is damaged" "pack of a damaged file" pack "$tmp/damaged.gguf" "$packed/no.gguf"
+head -c 3000000 "$packed/a.gguf" >"$tmp/short.gguf"
+expect 3 'short.gguf: .*truncated' "a truncated packed file" run -m "$tmp/short.gguf" -p Once -n 1
+expect 3 'short.gguf: .*truncated' "pack --verify of a truncated file" pack --verify "$tmp/short.gguf"
+cp "$packed/a.gguf" "$tmp/later.gguf"
+at=$(grep -abo 'socle.packed.version' "$tmp/later.gguf" | head -1 | cut -d: -f1)
+printf '\002' | dd of="$tmp/later.gguf" bs=1 seek=$((${at:-0} + 20 + 4)) conv=notrunc 2>/dev/null
+expect 4 'packed in version 2 of the layout, expected 1' "a packed file of another version" run -m "$tmp/later.gguf" -p Once -n 1
+expect 4 'packed in version 2 of the layout, expected 1' "pack of a packed file of another version" pack "$tmp/later.gguf" "$packed/no.gguf"
+check "pack: failures leave no file" test "$(ls -A "$packed")" = "a.gguf
+b.gguf"
+if [ "$(id -u)" -eq 0 ]; then skip "pack: a folder that cannot be written" "root may write everywhere"
+else
+    mkdir -p "$tmp/closed" && chmod 555 "$tmp/closed"
+    expect 5 'Permission denied' "pack: a folder that cannot be written" pack "$model" "$tmp/closed/no.gguf"
+fi
+if [ "$(id -u)" -eq 0 ] && mount -t tmpfs -o size=1m tmpfs "$tmp/small" 2>/dev/null; then
+    mounted=yes
+    expect 5 'No space left' "pack to a disk that is too small" pack "$model" "$tmp/small/out.gguf"
+    check "... leaves nothing there" empty_folder "$tmp/small"
+    umount "$tmp/small" && mounted=
+else
+    skip "pack to a disk that is too small" "a small file system cannot be mounted"
+fi
+(
+    ulimit -f 1000 # in blocks of 1 KiB
+    "$socle" pack "$model" "$packed/no.gguf" >"$tmp/out" 2>"$tmp/err"
+)
+check "pack past the largest file that is allowed: exit code 5" test $? -eq 5
+check "... a sentence, and nothing left behind" test ! -e "$packed/no.gguf" -a -s "$tmp/err" -a "$(ls -A "$packed" | wc -l)" -eq 2
 
 # ---- colours
 

@@ -12,7 +12,7 @@
 
 #include "base/size.h"
 #include "engine/session.h"
-#include "models/prepare.h"
+#include "models/pack.h"
 #include "tensor/packed.h"
 #include "tiny_model.h"
 
@@ -351,6 +351,8 @@ static int run_short_of_memory(void)
     limit.rlim_cur = pages * (unsigned long)sysconf(_SC_PAGESIZE) + (1 << 20);
     setrlimit(RLIMIT_AS, &limit);
     if (sc_model_prepare(model, 1, NULL, NULL, &err) != SOCLE_NO_MEMORY) return 3;
+    if (sc_session_prepare(model, NULL, NULL, NULL, &err) != SOCLE_NO_MEMORY) return 7;
+    if (!strstr(err.message, "needs") || !strstr(err.message, "available")) return 8; // and not after trying
     if (sc_model_is_prepared(model) || weight->packed) return 4;
     if (model->program.ops[model->program.n_ops - 1].linear.weight != weight) return 5;
     setrlimit(RLIMIT_AS, &all);
@@ -374,6 +376,98 @@ static void short_memory_leaves_the_model_as_it_was(void **state)
     assert_int_equal(WEXITSTATUS(code), 0);
 }
 
+// A file may say of any tensor that it is packed; only products can use it.
+static void only_weights_of_products_may_be_packed(void **state)
+{
+    (void)state;
+    static const struct tiny files[] = {
+        { .family = "llama", .packed = "output_norm.weight" },
+        { .family = "llama", .packed = "blk.1.ffn_norm.weight" },
+        { .family = "qwen3", .norms = true, .packed = "blk.0.attn_q_norm.weight" },
+        { .family = "deepseek2", .latent = true, .packed = "blk.0.attn_kv_b.weight" },
+        { .family = "llama", .packed = "blk.0.attn_q.weight" }, // is one
+    };
+    for (size_t i = 0; i < SC_COUNT(files); i++) {
+        struct tiny t = files[i];
+        size_t n_bytes = 0;
+        struct sc_gguf *gguf;
+        struct sc_model *model = NULL;
+        socle_error err = { 0 };
+        char *bytes = tiny_write(&t, &n_bytes);
+        assert_non_null(bytes);
+        assert_int_equal(sc_gguf_open_memory("tiny", bytes, n_bytes, &gguf, &err), SOCLE_OK);
+        socle_status status = sc_model_load(gguf, &model, &err);
+        if (i + 1 == SC_COUNT(files)) {
+            if (status != SOCLE_OK) fail_msg("%s", err.message);
+            sc_model_free(model);
+        } else {
+            if (status == SOCLE_OK) fail_msg("%s was accepted", t.packed);
+            assert_int_equal(status, SOCLE_BAD_FILE);
+            if (!strstr(err.message, t.packed) || !strstr(err.message, "packed")) fail_msg("%s", err.message);
+        }
+        free(bytes);
+    }
+}
+
+// Writes the model packed and opens what was written.
+static struct sc_model *pack_again(struct sc_model *model, const char *path)
+{
+    struct sc_gguf *gguf;
+    struct sc_model *packed = NULL;
+    socle_error err = { 0 };
+    if (sc_model_write_packed(model, path, NULL, NULL, &err) != SOCLE_OK ||
+        sc_gguf_open(path, &gguf, &err) != SOCLE_OK || sc_gguf_verify(gguf, NULL, NULL, &err) != SOCLE_OK ||
+        sc_model_load(gguf, &packed, &err) != SOCLE_OK)
+        fail_msg("%s", err.message);
+    return packed;
+}
+
+static void packed_files_give_the_same_bits(void **state)
+{
+    (void)state;
+    static logits_of_all expected, found;
+    char folder[] = "/tmp/socle-packed-XXXXXX", path[64];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/packed.gguf", folder);
+    for (size_t i = 0; i < SC_COUNT(kinds); i++) {
+        char *bytes;
+        struct sc_model *model = load(kinds[i], &bytes);
+        evaluate(model, expected);
+        struct sc_model *packed = pack_again(model, path);
+        evaluate(packed, found);
+        assert_memory_equal(expected, found, sizeof found);
+        assert_int_equal(unlink(path), 0);
+        struct sc_model *copy = pack_again(packed, path);
+        evaluate(copy, found);
+        assert_memory_equal(expected, found, sizeof found);
+        assert_int_equal(unlink(path), 0);
+        sc_model_free(copy);
+        sc_model_free(packed);
+        sc_model_free(model);
+        free(bytes);
+    }
+    assert_int_equal(rmdir(folder), 0);
+}
+
+// Told of by a session's options, too, which choose the level before the work begins.
+static void preparing_for_a_session_is_told_of(void **state)
+{
+    (void)state;
+    struct progress progress = { 0 };
+    struct sc_session_options options = { .cpu = "pentium" };
+    socle_error err = { 0 };
+    char *bytes;
+    struct sc_model *model = load(kinds[1], &bytes);
+    uint64_t n_bytes = sc_model_packed_bytes(model);
+    assert_int_equal(sc_session_prepare(model, &options, note, &progress, &err), SOCLE_BAD_ARGUMENT);
+    assert_false(sc_model_is_prepared(model));
+    assert_int_equal(sc_session_prepare(model, NULL, note, &progress, &err), SOCLE_OK);
+    assert_true(sc_model_is_prepared(model));
+    assert_int_equal(progress.done, n_bytes);
+    sc_model_free(model);
+    free(bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -385,6 +479,9 @@ int main(void)
         cmocka_unit_test(of_threads_at_once_one_packs),
         cmocka_unit_test(sessions_created_at_once_compute_the_same),
         cmocka_unit_test(short_memory_leaves_the_model_as_it_was),
+        cmocka_unit_test(only_weights_of_products_may_be_packed),
+        cmocka_unit_test(packed_files_give_the_same_bits),
+        cmocka_unit_test(preparing_for_a_session_is_told_of),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

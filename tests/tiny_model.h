@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "formats/gguf_writer.h"
+#include "tensor/packed.h"
 
 enum {
     TINY_EMBD = 32,
@@ -32,6 +33,7 @@ struct tiny {
     const char *wrong;        // a tensor with one row too many
     const char *not_a_number; // a tensor with one NaN
     const char *doubled;      // a tensor with two matrices instead of one
+    const char *packed;       // a tensor that says it is packed; zeros
     bool quantized;           // products in Q8_0
     bool untied;              // an output matrix of its own, with the values of the embeddings
     uint32_t n_next;          // layers that predict further tokens, counted in block_count
@@ -66,6 +68,16 @@ static inline void *tiny_q8_0(float *data, uint64_t n)
     return blocks;
 }
 
+static inline void tiny_packed(struct tiny *t, const char *name, const uint64_t shape[3])
+{
+    const struct sc_format *f32 = sc_format_find_name("F32");
+    struct sc_tensor tensor = { .format = f32, .n_dims = 3, .shape = { shape[0], shape[1], shape[2], 1 } };
+    tensor.n_bytes = sc_packed_bytes(f32, shape[0], shape[1]) * shape[2];
+    tensor.data = t->weights[t->n_weights++] = calloc(1, tensor.n_bytes);
+    sc_gguf_writer_add_packed(t->writer, name, &tensor, NULL);
+    sc_gguf_writer_set_u32(t->writer, SC_PACKED_VERSION_KEY, SC_PACKED_VERSION, NULL);
+}
+
 // With the values that the tensor `like` has.
 static inline void tiny_tensor_like(struct tiny *t, const char *name, const char *like, uint64_t k, uint64_t rows,
                                     uint64_t matrices)
@@ -74,6 +86,10 @@ static inline void tiny_tensor_like(struct tiny *t, const char *name, const char
     if (t->wrong && strcmp(t->wrong, name) == 0) rows++;
     if (t->doubled && strcmp(t->doubled, name) == 0) matrices = 2;
     uint64_t shape[3] = { k, rows, matrices }, n = k * rows * matrices;
+    if (t->packed && strcmp(t->packed, name) == 0) {
+        tiny_packed(t, name, shape);
+        return;
+    }
     float *data = malloc(n * sizeof *data);
     for (uint64_t i = 0; i < n; i++) data[i] = 0.5f * tiny_value(like, i) + (rows == 0 ? 1.0f : 0.0f);
     if (t->not_a_number && strcmp(t->not_a_number, name) == 0) data[0] = __builtin_nanf("");
@@ -108,7 +124,11 @@ static inline void tiny_kv_b(struct tiny *t, int layer)
     snprintf(v_name, sizeof v_name, "blk.%d.attn_v_b.weight", layer);
     snprintf(name, sizeof name, "blk.%d.attn_kv_b.weight", layer);
     enum { NOPE = TINY_DIM - TINY_ROT, ROWS = NOPE + TINY_DIM };
-    uint64_t shape[2] = { TINY_RANK, TINY_HEADS * ROWS };
+    uint64_t shape[3] = { TINY_RANK, TINY_HEADS * ROWS, 1 };
+    if (t->packed && strcmp(t->packed, name) == 0) {
+        tiny_packed(t, name, shape);
+        return;
+    }
     float *data = malloc(sizeof *data * TINY_RANK * TINY_HEADS * ROWS);
     for (size_t h = 0; h < TINY_HEADS; h++)
         for (size_t j = 0; j < TINY_RANK; j++) {

@@ -35,7 +35,12 @@ typedef struct socle_memory {
 // What such a session would take, without taking it.
 socle_status socle_session_need(const socle_model *model, const socle_session_options *options, socle_memory *out,
                                 socle_error *err);
-// Prepares the model first if that was not done (socle_model_prepare). `options` may be NULL. Errors: SOCLE_NO_MEMORY with the numbers; SOCLE_BAD_ARGUMENT.
+// What socle_session_create does first, with a report of its progress (which may be NULL): compares what such a session
+// would take with the memory available, and then prepares the model (socle_model_prepare). Errors: as below.
+socle_status socle_session_prepare(const socle_model *model, const socle_session_options *options,
+                                   socle_progress_callback *progress, void *context, socle_error *err);
+// Prepares the model first if that was not done (socle_model_prepare). `options` may be NULL.
+// Errors: SOCLE_NO_MEMORY with the numbers; SOCLE_BAD_ARGUMENT.
 socle_status socle_session_create(const socle_model *model, const socle_session_options *options, socle_session **out,
                                   socle_error *err);
 void socle_session_free(socle_session *session); // NULL is fine

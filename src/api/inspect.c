@@ -3,14 +3,15 @@
 //   { "file":     { "path", "version", "n_bytes", "n_shards" },
 //     "metadata": { KEY: { "type": "u32", "value": 32 },
 //                   KEY: { "type": "string", "n": 2, "value": ["a", "b"] }, ... },     arrays have "n", their length
-//     "tensors":  [ { "name", "format", "shape": [contiguous axis first], "shard": 1, "offset", "n_bytes" }, ... ],
-//     "formats":  [ { "format", "n_tensors", "n_parameters", "n_bytes" }, ... ],        most bytes first
+//     "tensors":  [ { "name", "format", "packed": false, "shape": [contiguous axis first], "shard": 1, "offset",
+//                     "n_bytes" }, ... ],
+//     "formats":  [ { "format", "packed", "n_tensors", "n_parameters", "n_bytes" }, ... ],     most bytes first
 //     "n_parameters": 1000,
 //     "model":    { "family", "example", "hyperparameters": { ... } },
 //     "program":  { "n_ops", "ops": { "linear": 12, ... }, "lines": ["..."],
 //                   "per_token":  { "weight_bytes", "int8_macs", "f32_macs" },           what one token's products read
 //                   "per_logits": { ... } },                                            and what its logits add to that
-//     "memory":   { "n_context", "weights", "cache_f16", "cache_f32", "cache_q8_0", "work" } }         bytes of a default session
+//     "memory":   { "n_context", "weights", "cache_f16", "cache_f32", "cache_q8_0", "work" } }    of a default session
 //
 // Instead of model, program and memory, a file that cannot be run has "reason", a sentence that says why.
 //
@@ -93,6 +94,12 @@ static void put_u64(struct json *j, uint64_t value)
     sc_buffer_printf(&j->text, value > INT64_MAX ? "\"%" PRIu64 "\"" : "%" PRIu64, value);
 }
 
+static void put_bool(struct json *j, bool value)
+{
+    separate(j);
+    sc_buffer_append_string(&j->text, value ? "true" : "false");
+}
+
 static void put_double(struct json *j, double value, int digits)
 {
     separate(j);
@@ -143,10 +150,7 @@ static void put_element(struct json *j, const struct sc_gguf_value *value, uint6
         memcpy(&f64, value->raw + 8 * i, sizeof f64);
         put_double(j, f64, 17);
         break;
-    case SC_GGUF_BOOL:
-        separate(j);
-        sc_buffer_append_string(&j->text, sc_gguf_int_at(value, i) ? "true" : "false");
-        break;
+    case SC_GGUF_BOOL: put_bool(j, sc_gguf_int_at(value, i) != 0); break;
     case SC_GGUF_U64: {
         uint64_t u64;
         memcpy(&u64, value->raw + 8 * i, sizeof u64);
@@ -195,6 +199,8 @@ static void put_tensors(struct json *j, const struct sc_gguf *gguf)
         put_name(j, "name");
         put_text(j, tensor->name);
         name_string(j, "format", tensor->format->name);
+        put_name(j, "packed");
+        put_bool(j, tensor->packed);
         open_named(j, "shape", '[');
         for (uint32_t d = 0; d < tensor->n_dims; d++) put_u64(j, tensor->shape[d]);
         close_with(j, ']');
@@ -208,17 +214,19 @@ static void put_tensors(struct json *j, const struct sc_gguf *gguf)
 
 struct share {
     const struct sc_format *format;
+    bool packed;
     uint64_t n_tensors, n_parameters, n_bytes;
 };
 
 static void put_formats(struct json *j, const struct sc_gguf *gguf)
 {
-    struct share shares[64] = { { 0 } }, all = { 0 };
+    struct share shares[128] = { { 0 } }, all = { 0 };
     for (uint64_t i = 0; i < sc_gguf_n_tensors(gguf); i++) {
         const struct sc_tensor *tensor = sc_gguf_tensor_at(gguf, i);
         struct share *share = shares;
-        while (share->format && share->format != tensor->format) share++;
+        while (share->format && (share->format != tensor->format || share->packed != tensor->packed)) share++;
         share->format = tensor->format;
+        share->packed = tensor->packed;
         share->n_tensors++;
         share->n_parameters += n_elements(tensor);
         share->n_bytes += tensor->n_bytes;
@@ -232,6 +240,8 @@ static void put_formats(struct json *j, const struct sc_gguf *gguf)
         if (!most) break;
         open_with(j, '{');
         name_string(j, "format", most->format->name);
+        put_name(j, "packed");
+        put_bool(j, most->packed);
         name_u64(j, "n_tensors", most->n_tensors);
         name_u64(j, "n_parameters", most->n_parameters);
         name_u64(j, "n_bytes", most->n_bytes);

@@ -38,6 +38,14 @@ SC_EXPORT socle_status socle_session_need(const socle_model *m, const socle_sess
     return SOCLE_OK;
 }
 
+SC_EXPORT socle_status socle_session_prepare(const socle_model *m, const socle_session_options *options,
+                                             socle_progress_callback *progress, void *context, socle_error *err)
+{
+    struct sc_session_options o = engine_options(options);
+    SC_TRY(need_weights(m, err));
+    return sc_session_prepare(m->model, &o, progress, context, err);
+}
+
 SC_EXPORT socle_status socle_session_create(const socle_model *m, const socle_session_options *options,
                                             socle_session **out, socle_error *err)
 {

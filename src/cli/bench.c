@@ -266,6 +266,8 @@ static int prepare(struct bench *b, const socle_model *model)
                           (unsigned long long)n, b->info.n_context);
     options.n_context = (uint32_t)n;
     b->n_batch = options.n_batch ? options.n_batch : 512;
+    int code = cli_prepare(model, &options);
+    if (code >= 0) return code;
     if (bench_measure_limits(b, &err) != SOCLE_OK) return cli_fail(&err);
     if (socle_session_create(model, &options, &b->session, &err) != SOCLE_OK) return cli_fail(&err);
     b->tokens = malloc(n * sizeof *b->tokens);
@@ -322,7 +324,7 @@ static int run(const struct cli_command *command, int argc, char **argv)
         { "json", 0, CLI_FLAG, &o.json, NULL, "the result as JSON" },
         { "no-limits", 0, CLI_FLAG, &o.no_limits, NULL, "do not measure the machine first" },
         { "batch", 'b', CLI_U32, &o.session.n_batch, "N", "prompt tokens computed together (default: 512)" },
-        { "cache", 0, CLI_TEXT, &o.cache, "TYPE", "keys and values as f16 (default) or f32" },
+        { "cache", 0, CLI_TEXT, &o.cache, "TYPE", "keys and values as f16 (default), f32 or q8_0" },
         CLI_MACHINE_OPTIONS(o.session),
         { NULL, 0, CLI_FLAG, NULL, NULL, NULL },
     };

@@ -110,12 +110,15 @@ bool cli_interrupted(void);            // whether Ctrl-C came since the last cal
 
 // Standard input or a file as text the caller frees; NULL after printing an error into *exit_code.
 char *cli_read_text(const char *path, size_t *n_bytes, int *exit_code);
-// --cache: "f16", "f32", or NULL for the default. -1 to go on, or the exit code after a message.
+// --cache: "f16", "f32", "q8_0", or NULL for the default. -1 to go on, or the exit code after a message.
 int cli_read_cache(const char *name, socle_session_options *options);
 // How many rows of logits to keep at once: as many as a batch, or what 64 MiB hold.
 uint32_t cli_logits_rows(const socle_model *model, uint32_t n_batch);
 // Loads the model at `path`; NULL path: the bundled model. NULL after printing an error into *exit_code.
 socle_model *cli_load_model(const char *path, int *exit_code);
+// Prepares the model for a session with these options, behind a progress bar once that takes a second; refuses what
+// does not fit into memory. -1 to go on, or the exit code after a message.
+int cli_prepare(const socle_model *model, const socle_session_options *session);
 // The bundled model's path: SOCLE_TALES, beside the build, or installed; NULL when none is there.
 const char *cli_bundled_model(void);
 

@@ -156,6 +156,9 @@ static int compare_models(struct comparing *c, const socle_model *source, const 
         cli_error("not enough memory for %zu rows of logits", c->chunk_max);
         return SOCLE_NO_MEMORY;
     }
+    code = cli_prepare(source, &options);
+    if (code < 0) code = cli_prepare(result, &options);
+    if (code >= 0) return code;
     if (socle_session_create(source, &options, &c->source, &err) != SOCLE_OK) return cli_fail(&err);
     if (socle_session_create(result, &options, &c->result, &err) != SOCLE_OK) return cli_fail(&err);
     return run_windows(c);

@@ -106,6 +106,8 @@ static int run_all(struct gathering *g, const char *text, size_t n_bytes)
         cli_error("not enough memory for %zu tokens", g->n_context);
         return SOCLE_NO_MEMORY;
     }
+    code = cli_prepare(g->model, &options);
+    if (code >= 0) return code;
     if (socle_session_create(g->model, &options, &g->session, &err) != SOCLE_OK ||
         socle_imatrix_create(g->model, &g->imatrix, &err) != SOCLE_OK)
         return cli_fail(&err);

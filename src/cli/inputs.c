@@ -28,7 +28,9 @@ char *cli_read_text(const char *path, size_t *n_bytes, int *exit_code)
 
 int cli_read_cache(const char *name, socle_session_options *options)
 {
-    static const char *const names[] = { [SOCLE_CACHE_F16] = "f16", [SOCLE_CACHE_F32] = "f32", [SOCLE_CACHE_Q8_0] = "q8_0" };
+    static const char *const names[] = {
+        [SOCLE_CACHE_F16] = "f16", [SOCLE_CACHE_F32] = "f32", [SOCLE_CACHE_Q8_0] = "q8_0"
+    };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         options->cache = (socle_cache)i;
         if (strcmp(name ? name : "f16", names[i]) == 0) return -1;
@@ -64,4 +66,20 @@ socle_model *cli_load_model(const char *path, int *exit_code)
     }
     if (socle_model_load(path, &model, &err) != SOCLE_OK) *exit_code = cli_fail(&err);
     return model;
+}
+
+static void show_packing(void *context, uint64_t done, uint64_t total)
+{
+    struct cli_progress *progress = context;
+    if (cli_now() - progress->started >= 1.0) cli_progress_update(progress, (double)done, (double)total, "");
+}
+
+int cli_prepare(const socle_model *model, const socle_session_options *session)
+{
+    struct cli_progress progress;
+    socle_error err;
+    cli_progress_begin(&progress, "Packing weights");
+    socle_status status = socle_session_prepare(model, session, show_packing, &progress, &err);
+    cli_progress_end(&progress);
+    return status == SOCLE_OK ? -1 : cli_fail(&err);
 }

@@ -48,6 +48,11 @@ static void put_count(uint64_t n)
     printf("%" PRIu64, n);
 }
 
+static const char *packed_mark(const json_t *object)
+{
+    return json_is_true(json_object_get(object, "packed")) ? " packed" : "";
+}
+
 // ---- the summary
 
 static void show_formats(const json_t *document)
@@ -58,7 +63,7 @@ static void show_formats(const json_t *document)
     begin_line("formats");
     json_array_foreach (formats, i, share) {
         char size[16];
-        printf("%s%s %s in %" PRIu64, i ? ", " : "", text_of(share, "format"),
+        printf("%s%s%s %s in %" PRIu64, i ? ", " : "", text_of(share, "format"), packed_mark(share),
                cli_bytes(number_of(share, "n_bytes"), size), number_of(share, "n_tensors"));
         if (i == 3 && json_array_size(formats) > 4) {
             printf(", and %zu more", json_array_size(formats) - 4);
@@ -220,12 +225,18 @@ static void show_tensors(const json_t *document)
     const json_t *tensor;
     size_t i, d;
     bool shards = number_of(json_object_get(document, "file"), "n_shards") > 1;
-    printf("%s%-34s %-7s %12s %12s  %s%s\n", cli_bold(stdout), "tensor", "format", "offset", "bytes", "shape",
-           cli_reset(stdout));
+    const json_t *share;
+    int format_columns = 7;
+    json_array_foreach (json_object_get(document, "formats"), i, share)
+        if (*packed_mark(share)) format_columns = 14;
+    printf("%s%-34s %-*s %12s %12s  %s%s\n", cli_bold(stdout), "tensor", format_columns, "format", "offset", "bytes",
+           "shape", cli_reset(stdout));
     json_array_foreach (json_object_get(document, "tensors"), i, tensor) {
         size_t columns = cli_put_text(stdout, text_of(tensor, "name"), strlen(text_of(tensor, "name")), 0);
-        printf("%*s %-7s %12" PRIu64 " %12" PRIu64 "  ", columns < 34 ? (int)(34 - columns) : 0, "",
-               text_of(tensor, "format"), number_of(tensor, "offset"), number_of(tensor, "n_bytes"));
+        char format[32];
+        snprintf(format, sizeof format, "%s%s", text_of(tensor, "format"), packed_mark(tensor));
+        printf("%*s %-*s %12" PRIu64 " %12" PRIu64 "  ", columns < 34 ? (int)(34 - columns) : 0, "", format_columns,
+               format, number_of(tensor, "offset"), number_of(tensor, "n_bytes"));
         const json_t *size, *shape = json_object_get(tensor, "shape");
         json_array_foreach (shape, d, size) printf("%s%" JSON_INTEGER_FORMAT, d ? " x " : "", json_integer_value(size));
         if (shards) printf("  shard %" PRIu64, number_of(tensor, "shard"));

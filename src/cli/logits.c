@@ -88,11 +88,13 @@ static int compute(const socle_model *model, const struct logits_options *o, con
     if (!options.n_context) options.n_context = n_tokens > UINT32_MAX ? UINT32_MAX : (uint32_t)n_tokens;
     if (!options.n_batch) options.n_batch = BATCH;
     options.n_logits = cli_logits_rows(model, options.n_batch);
+    int code = cli_prepare(model, &options);
+    if (code >= 0) return code;
     if (socle_session_create(model, &options, &session, &err) != SOCLE_OK) return cli_fail(&err);
     // From here on Ctrl-C ends the evaluation, so that the unfinished file is removed.
     cli_signals_session(session);
     struct writing w = { .row = malloc((size_t)info.n_vocab * 4), .n_vocab = info.n_vocab, .n_tokens = n_tokens };
-    int code = w.row ? cli_output_begin(&w.output, o->out) : SOCLE_NO_MEMORY;
+    code = w.row ? cli_output_begin(&w.output, o->out) : SOCLE_NO_MEMORY;
     if (code < 0) {
         code = evaluate(session, tokens, &w);
         code = cli_output_end(&w.output, code == SOCLE_OK, code);
@@ -113,7 +115,7 @@ static int run(const struct cli_command *command, int argc, char **argv)
           "where the logits go: little-endian float32, [position][vocabulary] "
           "('-': standard output)" },
         { "cache", 0, CLI_TEXT, &o.cache, "TYPE",
-          "keys and values as f16 (default, as everywhere) or f32 (as "
+          "keys and values as f16 (default, as everywhere), q8_0, or f32 (as "
           "references of other programs usually are made)" },
         { "chunk", 'b', CLI_U32, &o.session.n_batch, "N", "tokens computed together (default: 256); changes no bit" },
         { "context", 'c', CLI_U32, &o.session.n_context, "N", "positions (default: as many as tokens)" },

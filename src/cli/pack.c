@@ -3,12 +3,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "cli/cli.h"
+#include "cli/output.h"
 
 struct pack_options {
     const char *verify;
     uint32_t n_threads;
-    bool force;
 };
 
 static void show(void *context, uint64_t done, uint64_t total)
@@ -24,7 +23,8 @@ static int verify(const char *path)
     socle_status status = socle_verify(path, show, &progress, &err);
     cli_progress_end(&progress);
     if (status != SOCLE_OK) return cli_fail(&err);
-    printf("%s: every tensor agrees with its checksum\n", path);
+    cli_put_text(stdout, path, strlen(path), 0);
+    puts(": every tensor agrees with its checksum");
     return SOCLE_OK;
 }
 
@@ -38,25 +38,30 @@ static int pack(const struct pack_options *o, const char *in, const char *out)
 {
     int code = SOCLE_OK;
     socle_error err;
-    struct stat info;
-    if (same_file(in, out)) return cli_misuse("%s: is the model itself; give the packed file another name", out);
-    if (!o->force && stat(out, &info) == 0 && S_ISREG(info.st_mode))
-        return cli_misuse("%s: exists; give --force to replace it", out);
+    // Packing takes the weights' memory and next to none beside it.
+    socle_session_options least = { .n_context = 1, .n_batch = 1, .n_threads = o->n_threads };
+    if (same_file(in, out)) return cli_misuse("%s: is the source itself: give the result another name", out);
     socle_model *model = cli_load_model(in, &code);
     if (!model) return code;
+    code = cli_prepare(model, &least);
+    if (code >= 0) {
+        socle_model_free(model);
+        return code;
+    }
     struct cli_progress progress;
-    cli_progress_begin(&progress, "Packing");
-    socle_status status = socle_model_prepare(model, o->n_threads, show, &progress, &err);
-    cli_progress_end(&progress);
     cli_progress_begin(&progress, "Writing");
-    if (status == SOCLE_OK) status = socle_model_pack(model, out, o->n_threads, show, &progress, &err);
+    socle_status status = socle_model_pack(model, out, o->n_threads, show, &progress, &err);
     cli_progress_end(&progress);
+    socle_model_info info;
+    socle_model_describe(model, &info);
+    uint64_t n_before = info.n_file_bytes;
     socle_model_free(model);
     if (status != SOCLE_OK) return cli_fail(&err);
-    struct stat before;
-    if (stat(in, &before) == 0 && stat(out, &info) == 0)
-        printf("%s: %.1f MiB, packed from %.1f MiB\n", out, (double)info.st_size / 1048576.0,
-               (double)before.st_size / 1048576.0);
+    struct stat file;
+    char before[16], after[16];
+    uint64_t n_after = stat(out, &file) == 0 ? (uint64_t)file.st_size : 0;
+    cli_put_text(stdout, out, strlen(out), 0);
+    printf(": %s, packed from %s\n", cli_bytes(n_after, after), cli_bytes(n_before, before));
     return SOCLE_OK;
 }
 
@@ -67,7 +72,6 @@ static int run(const struct cli_command *command, int argc, char **argv)
     size_t n_operands = 0;
     const struct cli_option options[] = {
         { "verify", 0, CLI_TEXT, &o.verify, "FILE", "compare a packed file with its checksums; write nothing" },
-        { "force", 'f', CLI_FLAG, &o.force, NULL, "replace OUT if it exists" },
         { "threads", 't', CLI_U32, &o.n_threads, "N", "threads (default: one for each processor)" },
         { NULL, 0, CLI_FLAG, NULL, NULL, NULL },
     };
@@ -75,6 +79,8 @@ static int run(const struct cli_command *command, int argc, char **argv)
     if (code >= 0) return code;
     if (o.verify && n_operands == 0) return verify(o.verify);
     if (o.verify || n_operands != 2) return cli_misuse("expected IN and OUT, or --verify FILE");
+    if (strcmp(operands[1], "-") == 0)
+        return cli_misuse("the result is a file that is mapped: give it a name, not '-'");
     return pack(&o, operands[0], operands[1]);
 }
 

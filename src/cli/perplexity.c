@@ -200,6 +200,8 @@ static int measure(struct scoring *s, const char *text)
     options.n_context = (uint32_t)s->n_context;
     options.n_batch = BATCH;
     options.n_logits = cli_logits_rows(s->model, BATCH);
+    code = cli_prepare(s->model, &options);
+    if (code >= 0) return code;
     if (socle_session_create(s->model, &options, &s->session, &err) != SOCLE_OK) return cli_fail(&err);
     s->window = malloc(s->n_context * sizeof *s->window);
     code = s->window ? run_windows(s) : SOCLE_NO_MEMORY;
@@ -221,7 +223,7 @@ static int run(const struct cli_command *command, int argc, char **argv)
           "side by side, second halves scored)" },
         { "chunks", 0, CLI_U32, &o.n_windows_max, "N", "at most N windows (default: the whole text)" },
         { "json", 0, CLI_FLAG, &o.json, NULL, "the result as JSON" },
-        { "cache", 0, CLI_TEXT, &o.cache, "TYPE", "keys and values as f16 (default) or f32" },
+        { "cache", 0, CLI_TEXT, &o.cache, "TYPE", "keys and values as f16 (default), f32 or q8_0" },
         CLI_MACHINE_OPTIONS(o.session),
         { NULL, 0, CLI_FLAG, NULL, NULL, NULL },
     };

@@ -77,7 +77,7 @@ static int parse(const struct cli_command *command, struct run_options *o, int a
         { "Machine", 0, CLI_FLAG, NULL, NULL, NULL },
         { "context", 'c', CLI_U32, &o->session.n_context, "N", "positions (default: the model's, at most 8k)" },
         { "batch", 'b', CLI_U32, &o->session.n_batch, "N", "prompt tokens computed together (default: 512)" },
-        { "cache", 0, CLI_TEXT, &o->cache, "TYPE", "keys and values as f16 (default) or f32" },
+        { "cache", 0, CLI_TEXT, &o->cache, "TYPE", "keys and values as f16 (default), f32 or q8_0" },
         CLI_MACHINE_OPTIONS(o->session),
         { NULL, 0, CLI_FLAG, NULL, NULL, NULL },
     };
@@ -112,6 +112,8 @@ static int start(struct run_options *o, struct cli_chat *chat)
     if (!json_is_object(chat->variables)) return cli_misuse("--template-inputs: expected a JSON object");
     if (o->no_think) json_object_set_new(chat->variables, "enable_thinking", json_false());
     if (o->system && cli_chat_system(chat, o->system) != SOCLE_OK) return SOCLE_BAD_ARGUMENT;
+    code = cli_prepare(chat->model, &o->session);
+    if (code >= 0) return code;
     if (socle_session_create(chat->model, &o->session, &chat->session, &err) != SOCLE_OK) return cli_fail(&err);
     return -1;
 }

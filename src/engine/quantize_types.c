@@ -264,6 +264,10 @@ static socle_status plan_tensor(struct sc_quantization *q, const struct facts *f
     copy_name(tensor, name);
     entry->wanted = entry->format = tensor->format;
     entry->kept = true;
+    if (tensor->packed)
+        return sc_fail(err, SOCLE_BAD_ARGUMENT,
+                       "%s: tensor '%s' is packed, which is for running the model: start from the file that was packed",
+                       sc_gguf_path(q->gguf), name);
     if (!is_matrix(tensor, name)) return SOCLE_OK;
     struct override *override = find_override(overrides, n_overrides, name);
     if (override && !override->format) return SOCLE_OK;

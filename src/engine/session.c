@@ -142,18 +142,28 @@ static socle_status take_memory(struct sc_session *s, const struct sc_session_op
     return SOCLE_OK;
 }
 
+socle_status sc_session_prepare(struct sc_model *model, const struct sc_session_options *options, sc_progress *progress,
+                                void *context, socle_error *err)
+{
+    struct sc_session_options o;
+    const struct sc_kernels *kernels;
+    SC_TRY(settle(model, options, &o, err));
+    SC_TRY(sc_kernels_choose(o.cpu, &kernels, err)); // rather than after all the work
+    SC_TRY(check_memory(model, &o, err));
+    return sc_model_prepare(model, o.n_threads, progress, context, err);
+}
+
 socle_status sc_session_create(struct sc_model *model, const struct sc_session_options *options,
                                struct sc_session **out, socle_error *err)
 {
     struct sc_session_options o;
     SC_TRY(settle(model, options, &o, err));
-    SC_TRY(check_memory(model, &o, err));
+    SC_TRY(sc_session_prepare(model, &o, NULL, NULL, err));
     struct sc_session *s = calloc(1, sizeof *s);
     if (!s) return sc_fail_memory(err, sizeof *s, "a session");
     s->model = model;
     s->n_context = o.n_context;
     socle_status status = sc_kernels_choose(o.cpu, &s->kernels, err);
-    if (status == SOCLE_OK) status = sc_model_prepare(model, o.n_threads, NULL, NULL, err);
     if (status == SOCLE_OK) status = sc_pool_create(o.n_threads, &s->pool, err);
     if (status == SOCLE_OK) status = sc_plan_make(&model->program, o.n_batch, o.n_logits, o.n_context, &s->plan, err);
     if (status == SOCLE_OK) status = take_memory(s, &o, err);

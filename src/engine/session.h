@@ -31,6 +31,11 @@ struct sc_session;
 socle_status sc_session_need(const struct sc_model *model, const struct sc_session_options *options,
                              struct sc_memory_need *out, socle_error *err);
 
+// What sc_session_create does first, for whoever wants to be told of the progress: compares the need with what is
+// available, and prepares the model (prepare.h). Errors: those of sc_session_create.
+socle_status sc_session_prepare(struct sc_model *model, const struct sc_session_options *options, sc_progress *progress,
+                                void *context, socle_error *err);
+
 // Prepares the model (prepare.h) if that was not done. The model must outlive the session. A session is used by one
 // thread at a time.
 // Errors: SOCLE_NO_MEMORY with the numbers when the need exceeds what is available; SOCLE_BAD_ARGUMENT.
