@@ -6,7 +6,7 @@ MESON_OPTIONS ?=
 NINJA = ninja -C $(BUILD) >$(BUILD)/ninja.log || { cat $(BUILD)/ninja.log; exit 1; }
 
 .DEFAULT_GOAL := all
-.PHONY: all debug sanitize demo test install uninstall bench fuzz format clean help deps
+.PHONY: all debug sanitize demo test golden install uninstall bench fuzz format clean help deps
 
 all: $(BUILD)/build.ninja ## build the program (build/socle) and the library
 	@$(NINJA)
@@ -31,9 +31,13 @@ sanitize: deps ## the program under address and undefined-behaviour sanitizers (
 demo: all ## a story by the bundled model
 	@$(BUILD)/socle run -m share/tales.gguf -p "Once upon a time" -n 150 --temperature 0.6 --seed 2
 
-test: ## every test, in release and sanitizer builds; ends with one line of counts
+test: ## every test, in release and sanitizer builds and across compilers; ends with one line of counts
 	@tools/install-deps --tests
 	@tests/run
+
+golden: $(BUILD)/build.ninja ## write tests/golden/hashes.txt anew, after a change of the arithmetic that was meant
+	@ninja -C $(BUILD) --quiet tests/golden
+	@$(BUILD)/tests/golden --write tests/golden/hashes.txt
 
 install: $(BUILD)/build.ninja ## program, library, headers, man pages, completions, model (PREFIX=/usr/local, DESTDIR=)
 	@meson configure $(BUILD) -Dprefix=$(PREFIX)

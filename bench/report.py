@@ -75,7 +75,7 @@ def summarize(result):
 # ---- the table
 
 def number(value, digits=2):
-    return "-" if value is None else f"{value:.{digits}f}"
+    return "-" if value is None else f"{value:.{digits if value < 1000 else 0}f}"
 
 
 def percent(value):
@@ -104,8 +104,8 @@ def row(result, test):
     unit = "s" if test["kind"] == "start" else "tok/s"
     cells = [f"  {test_name(test['kind'], result, test['depth']):<19}{unit:<6}{number(test['ours']):>9}"]
     if result["peer"]:
-        ratio = "-" if test["ratio"] is None else f"{test['ratio']:.2f}x"
-        cells.append(f"{number(test['theirs']):>10}{ratio:>8}")
+        ratio = number(test["ratio"]) + ("x" if test["ratio"] else "")
+        cells.append(f"{number(test['theirs']):>10} {ratio:>8}")
     for which in ("reading", "arithmetic"):
         cells.append(f"{percent(test['ours_of_' + which]):>7}")
         if result["peer"]:
@@ -120,7 +120,7 @@ def table(result):
     lines = heading(result)
     for model in result["models"]:
         lines += ["", f"{model['file']} ({model['n_bytes'] / 2**30:.2f} GiB)"]
-        first = f"{'':27}{'socle':>9}" + (f"{peer['name']:>10}{'ratio':>8}" if peer else "")
+        first = f"{'':27}{'socle':>9}" + (f"{peer['name']:>10} {'ratio':>8}" if peer else "")
         width = 13 if peer else 7
         lines.append(first + f"{'of read':>{width}}{'of int8':>{width}}")
         lines += [row(result, test) for test in model["tests"]]

@@ -12,7 +12,7 @@ _socle() {
         mapfile -t COMPREPLY < <(compgen -W 'f16 f32' -- "$current")
         return ;;
     --cpu)
-        mapfile -t COMPREPLY < <(compgen -W 'base v3 v4' -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W 'base avx2 avxvnni avx512 avx512vnni' -- "$current")
         return ;;
     -m | --model)
         # Models and folders on the way to them.

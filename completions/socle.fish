@@ -44,7 +44,7 @@ complete -c socle -n '__fish_seen_subcommand_from run' -s c -l context -x -d 'po
 complete -c socle -n '__fish_seen_subcommand_from run' -s b -l batch -x -d 'prompt tokens computed together'
 complete -c socle -n '__fish_seen_subcommand_from run' -s t -l threads -x -d 'threads'
 complete -c socle -n '__fish_seen_subcommand_from run' -l cache -x -a 'f16 f32' -d 'keys and values'
-complete -c socle -n '__fish_seen_subcommand_from run' -l cpu -x -a 'base v3 v4' -d 'instruction-set level'
+complete -c socle -n '__fish_seen_subcommand_from run' -l cpu -x -a 'base avx2 avxvnni avx512 avx512vnni' -d 'instruction-set level'
 complete -c socle -n '__fish_seen_subcommand_from run' -l overcommit -f -d 'try even if memory seems too small'
 
 complete -c socle -n '__fish_seen_subcommand_from inspect' -l tensors -f -d 'list the tensors'
@@ -70,7 +70,7 @@ complete -c socle -n '__fish_seen_subcommand_from logits' -l cache -x -a 'f16 f3
 complete -c socle -n '__fish_seen_subcommand_from logits' -s b -l chunk -x -d 'tokens computed together'
 complete -c socle -n '__fish_seen_subcommand_from logits' -s c -l context -x -d 'positions'
 complete -c socle -n '__fish_seen_subcommand_from logits' -s t -l threads -x -d 'threads'
-complete -c socle -n '__fish_seen_subcommand_from logits' -l cpu -x -a 'base v3 v4' -d 'instruction-set level'
+complete -c socle -n '__fish_seen_subcommand_from logits' -l cpu -x -a 'base avx2 avxvnni avx512 avx512vnni' -d 'instruction-set level'
 complete -c socle -n '__fish_seen_subcommand_from logits' -l overcommit -f -d 'try even if memory seems too small'
 
 complete -c socle -n '__fish_seen_subcommand_from perplexity' -s m -l model -r -F -d 'the model, a GGUF file'
@@ -81,7 +81,7 @@ complete -c socle -n '__fish_seen_subcommand_from perplexity' -l chunks -x -d 'a
 complete -c socle -n '__fish_seen_subcommand_from perplexity' -l json -f -d 'the result as JSON'
 complete -c socle -n '__fish_seen_subcommand_from perplexity' -l cache -x -a 'f16 f32' -d 'keys and values'
 complete -c socle -n '__fish_seen_subcommand_from perplexity' -s t -l threads -x -d 'threads'
-complete -c socle -n '__fish_seen_subcommand_from perplexity' -l cpu -x -a 'base v3 v4' -d 'instruction-set level'
+complete -c socle -n '__fish_seen_subcommand_from perplexity' -l cpu -x -a 'base avx2 avxvnni avx512 avx512vnni' -d 'instruction-set level'
 complete -c socle -n '__fish_seen_subcommand_from perplexity' -l overcommit -f -d 'try even if memory seems too small'
 
 complete -c socle -n '__fish_seen_subcommand_from bench' -s m -l model -r -F -d 'the model, a GGUF file'
@@ -96,10 +96,10 @@ complete -c socle -n '__fish_seen_subcommand_from bench' -l no-limits -f -d 'do 
 complete -c socle -n '__fish_seen_subcommand_from bench' -s b -l batch -x -d 'prompt tokens computed together'
 complete -c socle -n '__fish_seen_subcommand_from bench' -l cache -x -a 'f16 f32' -d 'keys and values'
 complete -c socle -n '__fish_seen_subcommand_from bench' -s t -l threads -x -d 'threads'
-complete -c socle -n '__fish_seen_subcommand_from bench' -l cpu -x -a 'base v3 v4' -d 'instruction-set level'
+complete -c socle -n '__fish_seen_subcommand_from bench' -l cpu -x -a 'base avx2 avxvnni avx512 avx512vnni' -d 'instruction-set level'
 complete -c socle -n '__fish_seen_subcommand_from bench' -l overcommit -f -d 'try even if memory seems too small'
 
 complete -c socle -n '__fish_seen_subcommand_from doctor' -l quick -f -d 'measure nothing'
 complete -c socle -n '__fish_seen_subcommand_from doctor' -l json -f -d 'the findings as JSON'
 complete -c socle -n '__fish_seen_subcommand_from doctor' -s t -l threads -x -d 'threads to measure with'
-complete -c socle -n '__fish_seen_subcommand_from doctor' -l cpu -x -a 'base v3 v4' -d 'instruction-set level'
+complete -c socle -n '__fish_seen_subcommand_from doctor' -l cpu -x -a 'base avx2 avxvnni avx512 avx512vnni' -d 'instruction-set level'

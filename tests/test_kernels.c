@@ -3,15 +3,18 @@
 // kernels_levels.c, kernels_matmul.c and kernels_attend.c compare levels; kernels_rules.c and kernels_rules_attend.c
 // have the rules once more, in the plainest way; kernels_elementary.c measures accuracy; kernels_check.c is what they
 // share.
+//
+// usage: test_kernels [--bits]     --bits: without the accuracy, which takes long under an emulator
 #include "kernel_check.h"
 
-int main(void)
+int main(int argc, char **argv)
 {
     static struct CMUnitTest tests[6 * KC_TESTS_MAX];
     size_t n = 0;
+    bool bits_only = argc > 1 && strcmp(argv[1], "--bits") == 0;
     n += kc_rule_tests(tests + n);
     n += kc_attend_rule_tests(tests + n);
-    n += kc_elementary_tests(tests + n);
+    if (!bits_only) n += kc_elementary_tests(tests + n);
     n += kc_level_tests(tests + n);
     n += kc_matmul_tests(tests + n);
     n += kc_attend_tests(tests + n);

@@ -89,6 +89,41 @@ static double nmse(const float *x, const float *reference, size_t n)
     return error / power;
 }
 
+// In common batches with other sequences, of other lengths, before and after it; in the second round behind what the
+// first left in the caches.
+static void check_together(struct sc_model *model, const int32_t *tokens, size_t n, const float *expected, bool f32)
+{
+    enum { N = 3 };
+    struct sc_session *sessions[N];
+    struct sc_evaluation what[N] = { { .tokens = tokens, .n_tokens = 0 } };
+    struct recorder r = { .n_vocab = model->hparams.n_vocab }, others = r;
+    socle_error err = { 0 };
+    r.logits = malloc(n * r.n_vocab * sizeof *r.logits);
+    others.logits = malloc(2 * n * r.n_vocab * sizeof *r.logits);
+    assert_true(r.logits && others.logits);
+    struct sc_session_options options = { .n_context = 256,
+                                          .n_batch = 50,
+                                          .n_logits = 11,
+                                          .n_threads = 2,
+                                          .cache = f32 ? SC_CACHE_F32 : SC_CACHE_F16 };
+    for (size_t i = 0; i < N; i++)
+        if (sc_session_create(model, &options, &sessions[i], &err) != SOCLE_OK) fail_msg("%s", err.message);
+    size_t half = n / 2;
+    for (size_t round = 0; round < 2; round++) {
+        size_t begin = round ? half : 0, end = round ? n : half;
+        what[0] = (struct sc_evaluation){ .tokens = tokens + n / 3, .n_tokens = n / 5, .sink = record, .context = &others };
+        what[1] = (struct sc_evaluation){ .tokens = tokens + begin, .n_tokens = end - begin, .sink = record, .context = &r };
+        what[2] = (struct sc_evaluation){ .tokens = tokens, .n_tokens = 7, .first_logits = 3, .sink = record, .context = &others };
+        if (sc_sessions_evaluate(sessions, what, N, &err) != SOCLE_OK) fail_msg("%s", err.message);
+    }
+    assert_int_equal(r.n, n);
+    if (memcmp(r.logits, expected, n * r.n_vocab * sizeof *expected) != 0)
+        fail_msg("in a batch with other sequences: the bits differ");
+    for (size_t i = 0; i < N; i++) sc_session_free(sessions[i]);
+    free(r.logits);
+    free(others.logits);
+}
+
 static void check_ways(struct sc_model *model, const int32_t *tokens, size_t n, const float *expected, bool f32)
 {
     const struct way ways[] = {
@@ -107,6 +142,7 @@ static void check_ways(struct sc_model *model, const int32_t *tokens, size_t n, 
                      ways[w].n_batch, ways[w].n_call, ways[w].cpu ? ways[w].cpu : "best");
         free(logits);
     }
+    check_together(model, tokens, n, expected, f32);
 }
 
 static void check_family(const char *folder, const char *name)

@@ -65,6 +65,20 @@ typedef bool socle_logits_callback(void *context, size_t i, const float *logits)
 socle_status socle_evaluate(socle_session *session, const int32_t *tokens, size_t n_tokens, size_t first_logits,
                             socle_logits_callback *callback, void *context, socle_error *err);
 
+typedef struct socle_evaluation {
+    const int32_t *tokens;
+    size_t n_tokens, first_logits;
+    socle_logits_callback *callback;
+    void *context;
+} socle_evaluation;
+
+// socle_evaluate of what[i] in sessions[i], computed in common batches: many short evaluations together are faster than
+// one after another, because the weights are read once for all. The sessions are different ones of one model; the
+// first lends its memory and threads and has the largest context. The bits are those of each session alone.
+// After an error the sessions may be at different points: see socle_session_n_past.
+socle_status socle_evaluate_together(socle_session *const *sessions, const socle_evaluation *what, size_t n,
+                                     socle_error *err);
+
 // ---- generating
 
 typedef struct socle_logit_bias {

@@ -123,19 +123,60 @@ static bool is_cancelled(void *context)
     return atomic_exchange(&tap->session->cancel, false);
 }
 
+// Evaluates what[i] in sessions[i], each through a tap of its own.
+static socle_status evaluate_tapped(socle_session *const *sessions, const struct sc_evaluation *what, struct tap *taps,
+                                    struct sc_evaluation *tapped, struct sc_session **engines, uint32_t *before,
+                                    size_t n, socle_error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        socle_session *s = sessions[i];
+        taps[i] = (struct tap){ s, &what[i] };
+        tapped[i] = what[i];
+        tapped[i].sink = keep_logits;
+        tapped[i].stop = is_cancelled;
+        tapped[i].context = &taps[i];
+        engines[i] = s->engine;
+        before[i] = sc_session_n_past(s->engine);
+        if (what[i].n_tokens) s->has_logits = false;
+    }
+    socle_status status = sc_sessions_evaluate(engines, tapped, n, err);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t n_done = sc_session_n_past(engines[i]) - before[i];
+        if (n_done) memcpy(sessions[i]->tokens + before[i], what[i].tokens, n_done * sizeof *sessions[i]->tokens);
+        if (n_done != what[i].n_tokens) sessions[i]->has_logits = false;
+    }
+    return status;
+}
+
 socle_status sc_api_evaluate(socle_session *s, const struct sc_evaluation *what, socle_error *err)
 {
-    struct tap tap = { s, what };
-    struct sc_evaluation tapped = *what;
-    tapped.sink = keep_logits;
-    tapped.stop = is_cancelled;
-    tapped.context = &tap;
-    uint32_t before = sc_session_n_past(s->engine);
-    if (what->n_tokens) s->has_logits = false;
-    socle_status status = sc_session_evaluate(s->engine, &tapped, err);
-    uint32_t n_done = sc_session_n_past(s->engine) - before;
-    if (n_done) memcpy(s->tokens + before, what->tokens, n_done * sizeof *s->tokens);
-    if (n_done != what->n_tokens) s->has_logits = false;
+    struct tap tap;
+    struct sc_evaluation tapped;
+    struct sc_session *engine;
+    uint32_t before;
+    return evaluate_tapped(&s, what, &tap, &tapped, &engine, &before, 1, err);
+}
+
+SC_EXPORT socle_status socle_evaluate_together(socle_session *const *sessions, const socle_evaluation *given, size_t n,
+                                               socle_error *err)
+{
+    struct sc_evaluation *what = calloc(2 * n + 1, sizeof *what);
+    struct tap *taps = calloc(n + 1, sizeof *taps);
+    struct sc_session **engines = calloc(n + 1, sizeof *engines);
+    uint32_t *before = calloc(n + 1, sizeof *before);
+    socle_status status = SOCLE_OK;
+    if (!what || !taps || !engines || !before) status = sc_fail_memory(err, n * 256, "a batch");
+    for (size_t i = 0; i < n && status == SOCLE_OK; i++)
+        what[i] = (struct sc_evaluation){ .tokens = given[i].tokens,
+                                          .n_tokens = given[i].n_tokens,
+                                          .first_logits = SC_MIN(given[i].first_logits, given[i].n_tokens),
+                                          .sink = given[i].callback,
+                                          .context = given[i].context };
+    if (n && status == SOCLE_OK) status = evaluate_tapped(sessions, what, taps, what + n, engines, before, n, err);
+    free(what);
+    free(taps);
+    free(engines);
+    free(before);
     return status;
 }
 

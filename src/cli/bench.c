@@ -345,6 +345,6 @@ const struct cli_command cli_bench = {
                 "  socle bench -m model.gguf -p 128 -n 32 -r 3\n"
                 "  socle bench -m model.gguf -d 4k      # with 4096 positions behind it\n"
                 "  socle bench -m model.gguf --ops --svg roofline.svg\n"
-                "  socle bench -m model.gguf -t 1 --cpu v3 --json\n",
+                "  socle bench -m model.gguf -t 1 --cpu avx2 --json\n",
     .run = run,
 };

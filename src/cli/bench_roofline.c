@@ -94,14 +94,14 @@ static void draw_grid(const struct picture *p)
             (top + bottom) / 2);
 }
 
-// A ceiling from where memory reaches it to the right edge; the lower one's name stands below it.
+// A ceiling from where memory reaches it, where its name stands, to the right edge; the lower one's stands below.
 static void draw_ceiling(const struct picture *p, double peak, const char *name, bool lower)
 {
     const char *class = lower ? "roof dashed" : "roof";
     double ridge = fmax(peak / p->limits->read_bytes_per_second, pow(10, p->x0)), y = at_y(p, peak);
     if (ridge < pow(10, p->x1))
         fprintf(p->file, "<path class='%s' d='M%.1f %.1fH%.1f'/>\n", class, at_x(p, ridge), y, right);
-    fprintf(p->file, "<text class='small' x='%.1f' y='%.1f' text-anchor='end'>%s %.0f G/s</text>\n", right - 4,
+    fprintf(p->file, "<text class='small' x='%.1f' y='%.1f'>%s %.0f G/s</text>\n", at_x(p, ridge) + 8,
             y + (lower ? 14 : -6), name, peak / 1e9);
 }
 
@@ -133,7 +133,7 @@ static bool is_free(const struct picture *p, double x, double y)
 static void draw_number(struct picture *p, double x, double y, size_t number, const char *colour)
 {
     double label_x = x + 14, label_y = y;
-    for (int step = 1; step < 40 && !is_free(p, label_x, label_y); step++)
+    for (int step = 1; step < 40 && (label_y < top || !is_free(p, label_x, label_y)); step++)
         label_y = y + (step % 2 ? -1 : 1) * ((step + 1) / 2) * 6.0;
     if (p->n_labels < LABELS_MAX) p->labels[p->n_labels++] = (struct label){ label_x, label_y };
     fprintf(p->file, "<path d='M%.1f %.1fL%.1f %.1f' stroke='%s' stroke-width='.6'/>", x, y, label_x - 2, label_y,

@@ -8,6 +8,11 @@
 
 enum { ALIGNMENT = 64, BATCH_MAX = 8192 };
 
+// Where a row of a batch comes from.
+struct row {
+    size_t evaluation, token;
+};
+
 struct sc_session {
     const struct sc_model *model;
     const struct sc_kernels *kernels;
@@ -15,9 +20,14 @@ struct sc_session {
     struct sc_plan plan;
     uint32_t n_context, n_past;
     struct sc_kv_layer *cache; // [n_layer]
+    struct sc_sequence sequence;
     char *cache_memory, *memory, *scratch;
     uint64_t cache_bytes, scratch_bytes;
-    uint32_t *positions, *selected; // [n_batch]
+    // Of a batch, [n_batch] each:
+    int32_t *tokens;
+    uint32_t *positions, *selected;
+    const struct sc_sequence **sequences;
+    struct row *rows;
     const struct sc_profile *profile;
 };
 
@@ -118,12 +128,17 @@ static socle_status take_memory(struct sc_session *s, const struct sc_session_op
     s->cache = calloc(s->model->program.n_layers, sizeof *s->cache);
     s->positions = calloc(o->n_batch, sizeof *s->positions);
     s->selected = calloc(o->n_batch, sizeof *s->selected);
+    s->tokens = calloc(o->n_batch, sizeof *s->tokens);
+    s->sequences = calloc(o->n_batch, sizeof *s->sequences);
+    s->rows = calloc(o->n_batch, sizeof *s->rows);
     s->cache_memory = sc_memory_take(s->cache_bytes);
     s->memory = sc_memory_take(s->plan.n_bytes);
     s->scratch = sc_memory_take(s->scratch_bytes);
-    if (!s->cache || !s->positions || !s->selected || !s->cache_memory || !s->memory || !s->scratch)
+    bool rows = s->positions && s->selected && s->tokens && s->sequences && s->rows;
+    if (!s->cache || !rows || !s->cache_memory || !s->memory || !s->scratch)
         return sc_fail_memory(err, s->cache_bytes + s->plan.n_bytes + s->scratch_bytes, "a session");
     place_cache(s, o->cache);
+    s->sequence = (struct sc_sequence){ s->cache, s->n_context };
     return SOCLE_OK;
 }
 
@@ -158,6 +173,9 @@ void sc_session_free(struct sc_session *s)
     free(s->cache);
     free(s->positions);
     free(s->selected);
+    free(s->tokens);
+    free(s->sequences);
+    free(s->rows);
     free(s);
 }
 
@@ -179,9 +197,52 @@ static bool all_finite(const float *x, size_t n)
     return zero == 0.0f;
 }
 
-// Evaluates tokens begin..begin + n.
-static socle_status evaluate_chunk(struct sc_session *s, const struct sc_evaluation *e, size_t begin, size_t n,
-                                   socle_error *err)
+// Several sessions' evaluations, cut into batches on the first one's memory and threads.
+struct together {
+    struct sc_session *const *sessions;
+    const struct sc_evaluation *what;
+    size_t n_sessions;
+    size_t at, done; // the evaluation at hand, and how many of its tokens are done
+};
+
+// Adds evaluation i's tokens from `token` on to a batch; false when it is full: of rows, or of those that ask for
+// logits.
+static bool add_tokens(struct sc_session *s, const struct together *t, size_t i, size_t token, struct sc_run *run)
+{
+    const struct sc_evaluation *e = &t->what[i];
+    uint32_t position = t->sessions[i]->n_past;
+    for (; token < e->n_tokens; token++, position++) {
+        size_t n = run->n_rows;
+        bool wanted = token >= e->first_logits;
+        if (n == s->plan.n_rows || (wanted && run->n_selected == s->plan.n_selected)) return false;
+        s->tokens[n] = e->tokens[token];
+        s->positions[n] = position;
+        s->sequences[n] = &t->sessions[i]->sequence;
+        s->rows[n] = (struct row){ i, token };
+        if (wanted) s->selected[run->n_selected++] = (uint32_t)n;
+        run->n_rows++;
+    }
+    return true;
+}
+
+// Hands a row's logits to whoever asked for them.
+static socle_status hand_on(const struct sc_session *s, const struct together *t, size_t row, const float *logits,
+                            socle_error *err)
+{
+    const struct sc_evaluation *e = &t->what[s->rows[row].evaluation];
+    size_t token = s->rows[row].token;
+    bool f32 = s->sequences[row]->cache[0].head0.format == SC_CACHE_F32;
+    if (!all_finite(logits, s->model->program.n_vocab))
+        return sc_fail(err, SOCLE_NOT_FINITE, "%s: a logit at position %u is not finite%s",
+                       sc_gguf_path(s->model->gguf), s->positions[row],
+                       f32 ? "" : " (damaged weights, or keys too large for the cache's format: try F32)");
+    if (e->sink && !e->sink(e->context, token, logits))
+        return sc_fail(err, SOCLE_CANCELLED, "stopped after %zu of %zu tokens", token + 1, e->n_tokens);
+    return SOCLE_OK;
+}
+
+// Evaluates one batch and moves on behind it.
+static socle_status evaluate_batch(struct sc_session *s, struct together *t, socle_error *err)
 {
     struct sc_run run = {
         .program = &s->model->program,
@@ -190,37 +251,31 @@ static socle_status evaluate_chunk(struct sc_session *s, const struct sc_evaluat
         .pool = s->pool,
         .memory = s->memory,
         .scratch = s->scratch,
-        .cache = s->cache,
-        .n_context = s->n_context,
-        .n_rows = n,
-        .tokens = e->tokens + begin,
+        .sequences = s->sequences,
+        .tokens = s->tokens,
         .positions = s->positions,
         .selected = s->selected,
         .profile = s->profile,
     };
-    for (size_t i = 0; i < n; i++) {
-        s->positions[i] = s->n_past + (uint32_t)i;
-        if (begin + i >= e->first_logits) s->selected[run.n_selected++] = (uint32_t)i;
-    }
-    if (!sc_run_program(&run, e->stop, e->context))
-        return sc_fail(err, SOCLE_CANCELLED, "stopped after %zu of %zu tokens", begin, e->n_tokens);
-    s->n_past += (uint32_t)n;
-    for (size_t i = 0; i < run.n_selected; i++) {
-        const float *logits = sc_run_logits(&run, i);
-        size_t token = begin + s->selected[i];
-        if (!all_finite(logits, s->model->program.n_vocab))
-            return sc_fail(err, SOCLE_NOT_FINITE, "%s: a logit at position %u is not finite%s",
-                           sc_gguf_path(s->model->gguf), s->positions[s->selected[i]],
-                           s->cache[0].head0.format == SC_CACHE_F32 ? ""
-                                                 : " (damaged weights, or keys too large for the cache's format: try F32)");
-        if (e->sink && !e->sink(e->context, token, logits))
-            return sc_fail(err, SOCLE_CANCELLED, "stopped after %zu of %zu tokens", token + 1, e->n_tokens);
-    }
+    bool room = true;
+    for (size_t i = t->at; i < t->n_sessions && room; i++)
+        room = add_tokens(s, t, i, i == t->at ? t->done : 0, &run);
+    if (!sc_run_program(&run, t->what[0].stop, t->what[0].context))
+        return sc_fail(err, SOCLE_CANCELLED, "stopped after %zu of %zu tokens", t->done, t->what[t->at].n_tokens);
+    for (size_t i = 0; i < run.n_rows; i++) t->sessions[s->rows[i].evaluation]->n_past++;
+    t->at = s->rows[run.n_rows - 1].evaluation;
+    t->done = s->rows[run.n_rows - 1].token + 1;
+    for (size_t i = 0; i < run.n_selected; i++)
+        SC_TRY(hand_on(s, t, s->selected[i], sc_run_logits(&run, i), err));
     return SOCLE_OK;
 }
 
-socle_status sc_session_evaluate(struct sc_session *s, const struct sc_evaluation *e, socle_error *err)
+static socle_status check_evaluation(const struct sc_session *runner, const struct sc_session *s,
+                                     const struct sc_evaluation *e, socle_error *err)
 {
+    if (s->model != runner->model || s->n_context > runner->n_context)
+        return sc_fail(err, SOCLE_BAD_ARGUMENT,
+                       "sessions evaluated together must share a model, and the first have the largest context");
     if (e->n_tokens > s->n_context - s->n_past)
         return sc_fail(err, SOCLE_CONTEXT_FULL, "%zu more tokens after %u: the context holds %u", e->n_tokens,
                        s->n_past, s->n_context);
@@ -228,13 +283,22 @@ socle_status sc_session_evaluate(struct sc_session *s, const struct sc_evaluatio
         if (e->tokens[i] < 0 || (uint32_t)e->tokens[i] >= s->model->hparams.n_vocab)
             return sc_fail(err, SOCLE_BAD_ARGUMENT, "token %d: the vocabulary has %u", e->tokens[i],
                            s->model->hparams.n_vocab);
-    for (size_t begin = 0; begin < e->n_tokens;) {
-        size_t n = SC_MIN(e->n_tokens - begin, (size_t)s->plan.n_rows);
-        // A chunk holds at most n_selected rows that ask for logits.
-        size_t plain = begin < e->first_logits ? SC_MIN(e->first_logits - begin, n) : 0;
-        n = SC_MIN(n, plain + s->plan.n_selected);
-        SC_TRY(evaluate_chunk(s, e, begin, n, err));
-        begin += n;
-    }
     return SOCLE_OK;
+}
+
+socle_status sc_sessions_evaluate(struct sc_session *const *sessions, const struct sc_evaluation *what, size_t n,
+                                  socle_error *err)
+{
+    struct together t = { .sessions = sessions, .what = what, .n_sessions = n };
+    for (size_t i = 0; i < n; i++) SC_TRY(check_evaluation(sessions[0], sessions[i], &what[i], err));
+    for (;;) {
+        while (t.at < n && t.done == what[t.at].n_tokens) t.at++, t.done = 0;
+        if (t.at == n) return SOCLE_OK;
+        SC_TRY(evaluate_batch(sessions[0], &t, err));
+    }
+}
+
+socle_status sc_session_evaluate(struct sc_session *s, const struct sc_evaluation *e, socle_error *err)
+{
+    return sc_sessions_evaluate(&s, e, 1, err);
 }

@@ -69,4 +69,10 @@ struct sc_evaluation {
 // vocabulary; SOCLE_NOT_FINITE; SOCLE_CANCELLED (the chunks done so far stay).
 socle_status sc_session_evaluate(struct sc_session *session, const struct sc_evaluation *what, socle_error *err);
 
+// what[i] for sessions[i], which are different sessions of one model; their tokens are computed in common batches, with
+// the memory, threads and kernels of the first, whose context is the largest. The bits are those of each alone.
+// The first one's `stop` is asked. Errors: as above; sessions may then be at different points (sc_session_n_past).
+socle_status sc_sessions_evaluate(struct sc_session *const *sessions, const struct sc_evaluation *what, size_t n,
+                                  socle_error *err);
+
 #endif

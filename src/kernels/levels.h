@@ -6,4 +6,8 @@ SC_KERNEL_LEVEL(avx2)
 SC_KERNEL_LEVEL(avxvnni)
 SC_KERNEL_LEVEL(avx512)
 SC_KERNEL_LEVEL(avx512vnni)
+#elif defined(__aarch64__)
+SC_KERNEL_LEVEL(neon)
+SC_KERNEL_LEVEL(dotprod)
+SC_KERNEL_LEVEL(i8mm)
 #endif

@@ -19,6 +19,12 @@ struct sc_profile {
     void *context;
 };
 
+// What a row's tokens before it left behind.
+struct sc_sequence {
+    const struct sc_kv_layer *cache; // [n_layers]
+    size_t n_context;                // positions that it can hold
+};
+
 // Everything an op sees while it runs. Threads read it; each task writes its own rows of the op's outputs.
 struct sc_run {
     const struct sc_program *program;
@@ -27,11 +33,10 @@ struct sc_run {
     struct sc_pool *pool;
     char *memory;                    // plan->n_bytes, of which the last part is shared by an op's tasks
     char *scratch;                   // plan->scratch_bytes for each thread
-    const struct sc_kv_layer *cache; // [n_layers]
-    size_t n_context;                // positions that the session can hold
     size_t n_rows, n_selected;
+    const struct sc_sequence *const *sequences; // [n_rows] whose row it is; a sequence's rows lie together
     const int32_t *tokens;            // [n_rows], each below the vocabulary's size
-    const uint32_t *positions;        // [n_rows], ascending by one
+    const uint32_t *positions;        // [n_rows], ascending by one within a sequence
     const uint32_t *selected;         // [n_selected] rows whose logits are wanted
     const struct sc_profile *profile; // NULL: ops are not timed
 };

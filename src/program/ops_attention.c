@@ -4,9 +4,10 @@
 #include "program/execute.h"
 #include "program/op_types.h"
 
-static struct sc_kv kv_head_of(const struct sc_run *run, const struct sc_op *op, size_t h)
+// Head h of the cache that a row's sequence has.
+static struct sc_kv kv_head_of(const struct sc_run *run, const struct sc_op *op, size_t row, size_t h)
 {
-    const struct sc_kv_layer *layer = &run->cache[op->layer];
+    const struct sc_kv_layer *layer = &run->sequences[row]->cache[op->layer];
     struct sc_kv kv = layer->head0;
     kv.k = (char *)kv.k + h * layer->k_stride;
     if (kv.v) kv.v = (char *)kv.v + h * layer->v_stride;
@@ -28,11 +29,11 @@ static void run_rope(const struct sc_run *run, const struct sc_op *op, size_t ta
 {
     const struct sc_rope_table *table = op->rope.table;
     float *cos = scratch, *sin = cos + table->n_pairs;
-    bool is_long = table->long_turns && run->n_context > table->n_context_short;
-    const uint64_t *turns = is_long ? table->long_turns : table->turns;
     size_t begin, end;
     row_range(run, op, task, &begin, &end);
     for (size_t row = begin; row < end; row++) {
+        bool is_long = table->long_turns && run->sequences[row]->n_context > table->n_context_short;
+        const uint64_t *turns = is_long ? table->long_turns : table->turns;
         run->kernels->rope_angles(turns, table->n_pairs, run->positions[row], table->gain, cos, sin);
         for (size_t h = 0; h < op->in[0].n_heads; h++)
             run->kernels->rope(&(struct sc_rope){ .x = sc_run_f32(run, op->in[0], row, h),
@@ -65,10 +66,11 @@ static size_t store_tasks(const struct sc_run *run, const struct sc_op *op)
 static void run_store(const struct sc_run *run, const struct sc_op *op, size_t head, void *scratch)
 {
     (void)scratch;
-    struct sc_kv kv = kv_head_of(run, op, head);
-    for (size_t row = 0; row < run->n_rows; row++)
+    for (size_t row = 0; row < run->n_rows; row++) {
+        struct sc_kv kv = kv_head_of(run, op, row, head);
         run->kernels->store(&kv, run->positions[row], sc_run_f32(run, op->in[0], row, head),
                             kv.v ? sc_run_f32(run, op->in[1], row, head) : NULL);
+    }
 }
 
 // How attention is cut. A block is some rows with all query heads of one kv head, or a part of these heads where they
@@ -141,13 +143,22 @@ struct block {
     uint32_t first[SC_QUERIES_MAX], last[SC_QUERIES_MAX];
     size_t begin[SC_QUERIES_MAX], end[SC_QUERIES_MAX]; // segments
     size_t row[SC_QUERIES_MAX], head[SC_QUERIES_MAX];
+    const struct sc_sequence *sequence[SC_QUERIES_MAX];
 };
 
-// One call for each run of queries that have keys in the same segments.
-static void run_block(const struct sc_run *run, struct sc_attend *args, const struct block *b)
+static bool same_keys(const struct block *b, size_t i, size_t j)
+{
+    return b->begin[j] == b->begin[i] && b->end[j] == b->end[i] && b->sequence[j] == b->sequence[i];
+}
+
+// One call for each run of queries that have keys in the same segments of the same sequence.
+static void run_block(const struct sc_run *run, const struct sc_op *op, size_t kv_head, struct sc_attend *args,
+                      const struct block *b)
 {
     for (size_t i = 0, j; i < b->n; i = j) {
-        for (j = i + 1; j < b->n && b->begin[j] == b->begin[i] && b->end[j] == b->end[i];) j++;
+        for (j = i + 1; j < b->n && same_keys(b, i, j);) j++;
+        args->kv = kv_head_of(run, op, b->row[i], kv_head);
+        args->kv.dim_v = op->out[0].head_dim;
         args->n_queries = j - i;
         args->q = b->q + i;
         args->node = b->node + i;
@@ -176,6 +187,7 @@ static void add_row(const struct sc_run *run, const struct sc_op *op, const stru
         b->end[i] = end_segment;
         b->row[i] = row;
         b->head[i] = head;
+        b->sequence[i] = run->sequences[row];
     }
 }
 
@@ -193,12 +205,10 @@ static void run_attend(const struct sc_run *run, const struct sc_op *op, size_t 
     for (size_t i = 0; i < b.n; i++)
         b.node[i] = c.n_ranges > 1 ? shared_node(run, op, &c, b.row[i], b.head[i], range)
                                    : own_nodes + i * sc_node_floats(dim_v);
-    struct sc_attend args = { .kv = kv_head_of(run, op, kv_head),
-                              .scale = op->attend.scale,
+    struct sc_attend args = { .scale = op->attend.scale,
                               .softcap = op->attend.softcap,
                               .scratch = own_nodes + sc_align_up(SC_QUERIES_MAX * sc_node_floats(dim_v), 16) };
-    args.kv.dim_v = dim_v;
-    run_block(run, &args, &b);
+    run_block(run, op, kv_head, &args, &b);
     for (size_t i = 0; i < b.n && c.n_ranges == 1; i++)
         run->kernels->attend_finish(b.node[i], sink_of(op, b.head[i]),
                                     sc_run_f32(run, op->out[0], b.row[i], b.head[i]), dim_v);

@@ -33,19 +33,21 @@ static uint64_t experts_used(const struct sc_run *run, const struct sc_op *op)
     return n;
 }
 
-// Each query head meets each position that it sees, in a key and in a value.
+// Each query head meets each position that it sees, in a key and in a value; a sequence's rows share what they read.
 static struct sc_work attend_work(const struct sc_run *run, const struct sc_op *op)
 {
     struct sc_work work = { 0 };
-    if (run->n_rows == 0) return work;
-    const struct sc_kv *kv = &run->cache[op->layer].head0;
-    uint64_t window = op->attend.window ? op->attend.window : UINT64_MAX, n_seen = 0;
-    for (size_t row = 0; row < run->n_rows; row++) n_seen += SC_MIN(run->positions[row] + UINT64_C(1), window);
-    uint64_t first = run->positions[0] + UINT64_C(1), last = run->positions[run->n_rows - 1] + UINT64_C(1);
-    uint64_t n_read = last - (first > window ? first - window : 0);
-    uint64_t row_bytes = sc_cache_row_bytes(kv->format, kv->dim_k);
-    if (kv->v) row_bytes += sc_cache_row_bytes(kv->format, kv->dim_v);
-    work.bytes = n_read * row_bytes * run->program->layers[op->layer].n_heads;
+    uint64_t window = op->attend.window ? op->attend.window : UINT64_MAX, n_seen = 0, n_bytes = 0;
+    for (size_t row = 0; row < run->n_rows; row++) {
+        uint64_t last = run->positions[row] + UINT64_C(1);
+        bool begins = row == 0 || run->sequences[row] != run->sequences[row - 1];
+        const struct sc_kv *kv = &run->sequences[row]->cache[op->layer].head0;
+        uint64_t row_bytes = sc_cache_row_bytes(kv->format, kv->dim_k);
+        if (kv->v) row_bytes += sc_cache_row_bytes(kv->format, kv->dim_v);
+        n_seen += SC_MIN(last, window);
+        n_bytes += (begins ? SC_MIN(last, window) : 1) * row_bytes;
+    }
+    work.bytes = n_bytes * run->program->layers[op->layer].n_heads;
     work.f32_macs = n_seen * op->in[0].n_heads * (op->in[0].head_dim + op->out[0].head_dim);
     return work;
 }

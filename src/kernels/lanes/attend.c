@@ -18,7 +18,7 @@
 
 #define ATTEND_INLINE static inline __attribute__((always_inline))
 
-enum { WIDTH = 64 }; // of values at a time: 4 vectors of 16
+enum { WIDTH = LANES_WIDTH }; // elements of values at a time
 
 struct work {
     const struct sc_attend *args;

@@ -89,6 +89,10 @@ static void begin(struct product *p, const struct sc_matmul *args)
 // s[c] = the products of n_quads quads with `columns` columns from column c0 of the part on. The sizes are constants.
 TILE_INLINE void dot_quads(const int8_t *w, size_t n_quads, const int8_t *x, size_t n, size_t columns, lanes_i32 *s)
 {
+#if defined(LANES_HAS_DOT_QUADS)
+    lanes_dot_quads(w, n_quads, x, n, columns, s);
+    return;
+#endif
 #pragma GCC unroll 8
     for (size_t q = 0; q < n_quads; q++, x += 4 * n) {
         lanes_bytes bytes = lanes_load_bytes(w + q * VECTOR);
