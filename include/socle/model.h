@@ -23,7 +23,7 @@ socle_status socle_model_load(const char *path, socle_model **out, socle_error *
 // Sessions of the model must be freed first. NULL is fine.
 void socle_model_free(socle_model *model);
 
-// Called with the bytes done and in all; from one thread, in order.
+// Called with the bytes done and in all; from one thread, in order. It must not call functions that take the model.
 typedef void socle_progress_callback(void *context, uint64_t done, uint64_t total);
 // Packs the weights as the kernels want them, with n_threads threads (0: all processors): what the first session would
 // do, here with a report of its progress. Does nothing when it was done, or when the file is packed. May be called from
