@@ -312,6 +312,7 @@ int main(int argc, char **argv)
 {
     char temporary[1024];
     size_t n_bytes;
+    setvbuf(stdout, NULL, _IOLBF, 0); // what a run found stays readable when it is ended
     socle_error err = { 0 };
     if (!parse(argc, argv)) return usage();
     if (options.levels) {
