@@ -73,22 +73,29 @@ static void check_q8_cache(const uint8_t *k, const uint8_t *v, const float *keys
         }
 }
 
+// Numbers of a kind, none too great for a scale; KC_KINDS: so small that scales are subnormal f16s, some of which are
+// rounded down so far that numbers lie beyond 127 of them.
+static float *numbers_for_cache(size_t n, size_t kind)
+{
+    float *x = kc_floats(n, kind < KC_KINDS ? (enum kc_kind)kind : KC_NORMAL);
+    for (size_t i = 0; i < n; i++) x[i] = kind < KC_KINDS ? fmaxf(fminf(x[i], 8e6f), -8e6f) : x[i] * 0x1p-18f;
+    return x;
+}
+
 // Every byte of a cache of 21 positions: keys in groups of 16, the rest of the second group untouched.
 static void stored_keys_and_values_lie_as_drawn(void)
 {
     kc_seed(40);
     for (int format = SC_CACHE_F16; format <= SC_CACHE_Q8_0; format++)
-        for (size_t kind = 0; kind < KC_KINDS; kind++) {
+        for (size_t kind = 0; kind <= KC_KINDS; kind++) {
             size_t k_bytes = K_GROUPS * 16 * sc_cache_row_bytes((enum sc_cache_format)format, DIM_K);
             size_t v_bytes = N * sc_cache_row_bytes((enum sc_cache_format)format, DIM_V);
-            float *keys = kc_floats(N * DIM_K, (enum kc_kind)kind), *values = kc_floats(N * DIM_V, (enum kc_kind)kind);
-            for (size_t i = 0; i < N * DIM_K; i++) keys[i] = fmaxf(fminf(keys[i], 8e6f), -8e6f);
-            for (size_t i = 0; i < N * DIM_V; i++) values[i] = fmaxf(fminf(values[i], 8e6f), -8e6f);
+            float *keys = numbers_for_cache(N * DIM_K, kind), *values = numbers_for_cache(N * DIM_V, kind);
             uint8_t *k = kc_take(k_bytes, KC_ENDS_AT_GUARD), *v = kc_take(v_bytes, KC_ENDS_AT_GUARD);
             memset(k, 0xff, k_bytes);
             memset(v, 0xff, v_bytes);
             struct sc_kv kv = { k, v, DIM_K, DIM_V, (enum sc_cache_format)format };
-            kc_case("cache of %s, %s", format_names[format], kc_kind_name((enum kc_kind)kind));
+            kc_case("cache of %s, numbers of kind %zu", format_names[format], kind);
             for (size_t p = N; p-- > 0;) kc_base()->store(&kv, p, keys + p * DIM_K, values + p * DIM_V);
             if (format == SC_CACHE_Q8_0) check_q8_cache(k, v, keys, values);
             else check_float_cache(k, v, keys, values, format == SC_CACHE_F32 ? 4 : 2);
