@@ -1,9 +1,11 @@
 // Workers wait for a job number to change: spinning briefly, because the next job of a token loop comes within
 // microseconds, then asleep on a condition variable.
 //
-// Tasks are claimed from one atomic word that holds both how many tasks the job has and which is next. A claim below
-// the count proves that the job is unfinished, so what the pool says of it is safe to read; a worker that wakes late
-// claims nothing. The caller waits for tasks, not for workers: one that the system has not scheduled holds nothing up.
+// Each thread has a run of neighbouring tasks of its own, which it takes from the front, so that what it reads from
+// memory goes on where it stopped; one that has none left takes from the back of another's. A run is one atomic word,
+// its first task and the one after its last. A claim proves that the job is unfinished, so what the pool says of it is
+// safe to read; a worker that wakes late claims nothing. The caller waits for tasks, not for workers: one that the
+// system has not scheduled holds nothing up.
 #include "base/pool.h"
 
 #include <assert.h>
@@ -19,7 +21,7 @@
 
 #include "base/size.h"
 
-enum { SPINS = 4000, INDEX_BITS = 31 };
+enum { SPINS = 4000, CACHE_LINE = 64 };
 
 struct worker {
     struct sc_pool *pool;
@@ -27,13 +29,18 @@ struct worker {
     pthread_t handle;
 };
 
+// Tasks begin..end, as begin << 32 | end.
+struct tasks {
+    _Alignas(CACHE_LINE) atomic_uint_least64_t run;
+};
+
 struct sc_pool {
     size_t n_threads;
+    struct tasks *tasks;    // [n_threads]
     struct worker *workers; // n_threads - 1
     size_t n_started;
     sc_task *run;
     void *context;
-    atomic_uint_least64_t claims; // tasks << INDEX_BITS | next task
     atomic_size_t n_done;         // tasks
     atomic_uint job;              // its number
     atomic_bool stop;
@@ -51,14 +58,26 @@ static void pause_briefly(void)
 #endif
 }
 
-static void claim_tasks(struct sc_pool *pool, size_t thread)
+// Takes a task off the front or the back of a run; false when it is empty.
+static bool claim(struct tasks *tasks, bool at_front, size_t *task)
 {
-    const uint64_t mask = (UINT64_C(1) << INDEX_BITS) - 1;
+    uint64_t run = atomic_load_explicit(&tasks->run, memory_order_acquire);
     for (;;) {
-        uint64_t claim = atomic_fetch_add_explicit(&pool->claims, 1, memory_order_acquire);
-        if ((claim & mask) >= claim >> INDEX_BITS) return;
-        pool->run(pool->context, (size_t)(claim & mask), thread);
-        atomic_fetch_add_explicit(&pool->n_done, 1, memory_order_release);
+        uint64_t begin = run >> 32, end = run & UINT32_MAX;
+        if (begin >= end) return false;
+        *task = (size_t)(at_front ? begin++ : --end);
+        if (atomic_compare_exchange_weak(&tasks->run, &run, begin << 32 | end)) return true;
+    }
+}
+
+static void run_tasks(struct sc_pool *pool, size_t thread)
+{
+    for (size_t i = 0, task; i < pool->n_threads; i++) {
+        struct tasks *tasks = &pool->tasks[(thread + i) % pool->n_threads];
+        while (claim(tasks, i == 0, &task)) {
+            pool->run(pool->context, task, thread);
+            atomic_fetch_add_explicit(&pool->n_done, 1, memory_order_release);
+        }
     }
 }
 
@@ -85,7 +104,7 @@ static void *work(void *argument)
     for (unsigned seen = 0;;) {
         seen = wait_for_job(pool, seen);
         if (atomic_load(&pool->stop)) return NULL;
-        claim_tasks(pool, worker->thread);
+        run_tasks(pool, worker->thread);
     }
 }
 
@@ -104,13 +123,16 @@ void sc_pool_run(struct sc_pool *pool, size_t n_tasks, sc_task *run, void *conte
         for (size_t task = 0; task < n_tasks; task++) run(context, task, 0);
         return;
     }
-    assert(n_tasks < (size_t)1 << (INDEX_BITS - 1));
+    assert(n_tasks <= UINT32_MAX);
     pool->run = run;
     pool->context = context;
     atomic_store(&pool->n_done, 0);
-    atomic_store(&pool->claims, (uint64_t)n_tasks << INDEX_BITS);
+    for (size_t i = 0; i < pool->n_threads; i++) {
+        uint64_t begin = (uint64_t)n_tasks * i / pool->n_threads, end = (uint64_t)n_tasks * (i + 1) / pool->n_threads;
+        atomic_store(&pool->tasks[i].run, begin << 32 | end);
+    }
     announce(pool);
-    claim_tasks(pool, 0);
+    run_tasks(pool, 0);
     for (int i = 0; atomic_load_explicit(&pool->n_done, memory_order_acquire) != n_tasks; i++) {
         if (i < SPINS) pause_briefly();
         else sched_yield();
@@ -123,13 +145,17 @@ socle_status sc_pool_create(size_t n_threads, struct sc_pool **out, socle_error 
         return sc_fail(err, SOCLE_BAD_ARGUMENT, "expected 1 to %d threads, found %zu", SC_THREADS_MAX, n_threads);
     struct sc_pool *pool = calloc(1, sizeof *pool);
     struct worker *workers = calloc(n_threads, sizeof *workers);
-    if (!pool || !workers) {
+    struct tasks *tasks = aligned_alloc(CACHE_LINE, n_threads * sizeof *tasks);
+    if (!pool || !workers || !tasks) {
         free(pool);
         free(workers);
+        free(tasks);
         return sc_fail_memory(err, sizeof *pool + n_threads * sizeof *workers, "a thread pool");
     }
     pool->n_threads = n_threads;
     pool->workers = workers;
+    pool->tasks = tasks;
+    for (size_t i = 0; i < n_threads; i++) atomic_init(&tasks[i].run, 0);
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_cond_init(&pool->wake, NULL);
     for (size_t i = 0; i + 1 < n_threads; i++) {
@@ -154,6 +180,7 @@ void sc_pool_free(struct sc_pool *pool)
     pthread_cond_destroy(&pool->wake);
     pthread_mutex_destroy(&pool->mutex);
     free(pool->workers);
+    free(pool->tasks);
     free(pool);
 }
 

@@ -9,7 +9,7 @@
 #include "program/execute.h"
 #include "program/op_types.h"
 
-enum { ROWS_FEW = 64, ROWS_MANY = 256, COLUMNS_MANY = 24, TASKS_PER_THREAD = 4 };
+enum { ROWS_FEW = 128, ROWS_MANY = 256, COLUMNS_MANY = 24, TASKS_PER_THREAD = 4 };
 
 // One call of a matrix-product kernel, gathered column by column.
 struct columns {
@@ -22,13 +22,18 @@ struct columns {
     const float *bias;
 };
 
-static size_t rows_per_task(const struct sc_run *run, const struct sc_op *op, size_t n_columns)
+// Rows of all matrices that each task would have if all had as many.
+static size_t fair_rows(const struct sc_run *run, const struct sc_op *op)
 {
     const struct sc_tensor *w = op->linear.weight;
     size_t n_tasks = sc_pool_n_threads(run->pool) * TASKS_PER_THREAD;
-    size_t fair = sc_align_up(w->shape[1] * w->shape[2] / n_tasks + 1, SC_LANES);
+    return sc_align_up(w->shape[1] * w->shape[2] / n_tasks + 1, SC_LANES);
+}
+
+static size_t rows_per_task(const struct sc_run *run, const struct sc_op *op, size_t n_columns)
+{
     if (n_columns < COLUMNS_MANY) return ROWS_FEW;
-    return SC_MIN(SC_MAX(fair, (size_t)ROWS_FEW), (size_t)ROWS_MANY);
+    return SC_MIN(SC_MAX(fair_rows(run, op), (size_t)ROWS_FEW), (size_t)ROWS_MANY);
 }
 
 static size_t row_tiles(const struct sc_op *op, size_t rows)
@@ -119,22 +124,23 @@ static void flush_gathered(const struct sc_run *run, const struct sc_op *op, str
     flush(run, c);
 }
 
-// Columns that an expert has on average.
-static size_t expert_columns(const struct sc_run *run, const struct sc_op *op)
+// As many as are fair: a task gathers its columns first. With few columns, which may all be one expert's, fewer.
+static size_t expert_rows_per_task(const struct sc_run *run, const struct sc_op *op)
 {
-    return run->n_rows * op->in[2].head_dim / op->linear.weight->shape[2];
+    size_t n_columns = run->n_rows * op->in[2].head_dim / op->linear.weight->shape[2]; // on average
+    return n_columns < COLUMNS_MANY ? ROWS_FEW : SC_MAX(fair_rows(run, op), (size_t)ROWS_FEW);
 }
 
 static size_t expert_tasks(const struct sc_run *run, const struct sc_op *op)
 {
-    size_t rows = rows_per_task(run, op, expert_columns(run, op));
+    size_t rows = expert_rows_per_task(run, op);
     return run->n_rows ? row_tiles(op, rows) * op->linear.weight->shape[2] : 0;
 }
 
 static void run_expert_linear(const struct sc_run *run, const struct sc_op *op, size_t task, void *scratch)
 {
     struct columns c;
-    size_t rows = rows_per_task(run, op, expert_columns(run, op)), tiles = row_tiles(op, rows);
+    size_t rows = expert_rows_per_task(run, op), tiles = row_tiles(op, rows);
     size_t expert = task / tiles, begin = task % tiles * rows, n_used = op->in[2].head_dim;
     size_t k = op->linear.weight->shape[0];
     struct gathered g = { .memory = (char *)scratch + sc_align_up(sc_matmul_scratch(k, SC_COLUMNS_MAX), 64) };

@@ -19,14 +19,16 @@ struct prepared {
 struct product {
     const struct sc_matmul *args;
     struct unpacking unpacking;
-    size_t group;
+    size_t group;    // elements that share a scale, or a sub-scale
+    size_t groups;   // of a segment
     bool has_groups; // sub-scales within blocks
+    bool streams;    // codes go straight into the product, not into a tile
     struct prepared panels[SC_COLUMNS_MAX / SC_PANEL];
-    float *nodes; // [n_columns][levels][16]
+    float *nodes; // a panel's after the other's: [levels][panel.n][16]
     size_t levels;
 };
 
-enum { PREFETCH_TILES = 2 }; // ahead
+enum { TILES_AHEAD = 2, FAR = 8192, NEAR = 1024 }; // ahead of use: tiles, with many columns; bytes, with one
 
 // One panel's part for one segment.
 struct part {
@@ -34,6 +36,9 @@ struct part {
     const int8_t *x;
     const int32_t *starts;
     const void *sums;
+    const float *d; // the columns' scales
+    float *node;    // where the sums of this segment go, [n][16], and how many nodes below merge into them first
+    size_t merges;
 };
 
 // Sums over groups of `per` sums of 16. The sizes are constants where that pays.
@@ -71,7 +76,9 @@ static void begin(struct product *p, const struct sc_matmul *args)
     const struct sc_format *format = args->format;
     char *scratch = args->scratch;
     *p = (struct product){ .args = args, .unpacking = unpacking_of(format), .group = format->group, .levels = 2 };
+    p->groups = SC_SEGMENT / p->group;
     p->has_groups = format->group != format->block_size;
+    p->streams = args->n_columns == 1 && (p->group == 16 || p->group == 32);
     for (size_t n = args->k / SC_SEGMENT; n > 0; n /= 2) p->levels++;
     p->nodes = (float *)(void *)scratch;
     scratch += args->n_columns * p->levels * SC_LANES * sizeof(float);
@@ -84,6 +91,38 @@ static void begin(struct product *p, const struct sc_matmul *args)
         prepare(p, x, panel);
         scratch += 2 * n_bytes;
     }
+}
+
+TILE_INLINE struct part part_of(const struct product *p, size_t c0, size_t s)
+{
+    const struct sc_panel *x = &p->args->panels[c0 / SC_PANEL];
+    const struct prepared *prepared = &p->panels[c0 / SC_PANEL];
+    size_t g = s * p->groups, level = (size_t)__builtin_popcountll(s);
+    return (struct part){
+        .n = x->n,
+        .x = x->q + s * SC_SEGMENT * x->n,
+        .starts = prepared->starts + g * x->n,
+        .sums = (const char *)prepared->sums + (p->has_groups ? g / 2 : g) * x->n * 4,
+        .d = x->d + s * x->n,
+        .node = p->nodes + (c0 * p->levels + level * x->n) * SC_LANES,
+        .merges = (size_t)__builtin_ctzll(s + 1),
+    };
+}
+
+// Takes a segment of `columns` columns, a[c] * d[c], into their trees of sums: merges as many pairs as its number + 1
+// has trailing zero bits. The size is a constant.
+TILE_INLINE void push(const struct part *x, size_t c0, size_t columns, lanes_f32 *a)
+{
+    float *node = x->node + c0 * SC_LANES;
+#pragma GCC unroll 12
+    for (size_t c = 0; c < columns; c++) a[c] = lanes_mul(a[c], lanes_set(x->d[c0 + c]));
+    for (size_t merges = x->merges; merges > 0; merges--) {
+        node -= x->n * SC_LANES;
+#pragma GCC unroll 12
+        for (size_t c = 0; c < columns; c++) a[c] = lanes_add(lanes_load(node + c * SC_LANES), a[c]);
+    }
+#pragma GCC unroll 12
+    for (size_t c = 0; c < columns; c++) lanes_store(node + c * SC_LANES, a[c]);
 }
 
 // s[c] = the products of n_quads quads with `columns` columns from column c0 of the part on. The sizes are constants.
@@ -109,7 +148,7 @@ TILE_INLINE void start(const struct part *x, size_t g, size_t c0, size_t columns
 
 // Blocks without sub-scales: a = fma(d, s, a), and a = fma(m, t, a).
 TILE_INLINE void multiply_blocks(const struct tile *tile, size_t n_blocks, size_t n_quads, bool has_min,
-                                 const struct part *x, size_t c0, size_t columns, float (*out)[SC_LANES])
+                                 const struct part *x, size_t c0, size_t columns)
 {
     lanes_f32 a[LANES_COLUMNS];
     lanes_i32 s[LANES_COLUMNS];
@@ -132,8 +171,7 @@ TILE_INLINE void multiply_blocks(const struct tile *tile, size_t n_blocks, size_
 #pragma GCC unroll 12
         for (size_t c = 0; c < columns; c++) a[c] = lanes_fma(m, lanes_set(sums[c]), a[c]);
     }
-#pragma GCC unroll 12
-    for (size_t c = 0; c < columns; c++) lanes_store(out[c], a[c]);
+    push(x, c0, columns, a);
 }
 
 // What the options of a format with sub-scales are.
@@ -154,7 +192,7 @@ TILE_INLINE void add_sums(const int32_t *pairs, size_t n_pairs, const struct par
 // One block of 256 with integer sub-scales: s = sum of scale * group's products, t = sum of min * group's sum.
 // NARROW: the products fit into int16. CENTRED: tile.h, centre_of.
 TILE_INLINE void multiply_groups(const struct tile *tile, size_t n_groups, size_t n_quads, unsigned options,
-                                 const struct part *x, size_t c0, size_t columns, float (*out)[SC_LANES])
+                                 const struct part *x, size_t c0, size_t columns)
 {
     bool has_min = options & HAS_MIN;
     lanes_i32 total[LANES_COLUMNS], s[LANES_COLUMNS];
@@ -174,97 +212,74 @@ TILE_INLINE void multiply_groups(const struct tile *tile, size_t n_groups, size_
 #pragma GCC unroll 12
     for (size_t c = 0; c < columns; c++) s[c] = lanes_set_i(0);
     if (has_min) add_sums(tile->mins[0], n_groups / 2, x, c0, columns, s);
+    lanes_f32 a[LANES_COLUMNS];
 #pragma GCC unroll 12
     for (size_t c = 0; c < columns; c++) {
-        lanes_f32 a = lanes_fma(d, lanes_of_i32(total[c]), lanes_zero());
-        if (has_min) a = lanes_fma(m, lanes_of_i32(s[c]), a);
-        lanes_store(out[c], a);
+        a[c] = lanes_fma(d, lanes_of_i32(total[c]), lanes_zero());
+        if (has_min) a[c] = lanes_fma(m, lanes_of_i32(s[c]), a[c]);
     }
+    push(x, c0, columns, a);
 }
 
 // The kinds of formats there are, as code of their own.
 TILE_INLINE void multiply_columns(const struct product *p, const struct tile *tile, size_t n, const struct part *x,
-                                  size_t c0, size_t columns, float (*out)[SC_LANES])
+                                  size_t c0, size_t columns)
 {
     const struct sc_format *f = p->args->format;
     if (p->has_groups && p->group == 32) {
-        if (p->unpacking.centre) multiply_groups(tile, 8, 8, HAS_MIN | NARROW | CENTRED, x, c0, columns, out);
-        else if (f->has_min) multiply_groups(tile, 8, 8, HAS_MIN, x, c0, columns, out);
-        else multiply_groups(tile, 8, 8, 0, x, c0, columns, out);
+        if (p->unpacking.centre) multiply_groups(tile, 8, 8, HAS_MIN | NARROW | CENTRED, x, c0, columns);
+        else if (f->has_min) multiply_groups(tile, 8, 8, HAS_MIN, x, c0, columns);
+        else multiply_groups(tile, 8, 8, 0, x, c0, columns);
     } else if (p->has_groups) {
-        if (f->has_min) multiply_groups(tile, 16, 4, HAS_MIN | NARROW, x, c0, columns, out); // 16 * 3 * 127
-        else if (p->unpacking.bits == 3) multiply_groups(tile, 16, 4, NARROW, x, c0, columns, out); // 16 * 4 * 127
-        else multiply_groups(tile, 16, 4, 0, x, c0, columns, out);
-    } else if (f->block_size != 32) multiply_blocks(tile, 1, TILE_QUADS, false, x, c0, columns, out);
-    else if (f->has_min) multiply_blocks(tile, n / 32, BLOCK_QUADS, true, x, c0, columns, out);
-    else multiply_blocks(tile, n / 32, BLOCK_QUADS, false, x, c0, columns, out);
+        if (f->has_min) multiply_groups(tile, 16, 4, HAS_MIN | NARROW, x, c0, columns); // 16 * 3 * 127
+        else if (p->unpacking.bits == 3) multiply_groups(tile, 16, 4, NARROW, x, c0, columns); // 16 * 4 * 127
+        else multiply_groups(tile, 16, 4, 0, x, c0, columns);
+    } else if (f->block_size != 32) multiply_blocks(tile, 1, TILE_QUADS, false, x, c0, columns);
+    else if (f->has_min) multiply_blocks(tile, n / 32, BLOCK_QUADS, true, x, c0, columns);
+    else multiply_blocks(tile, n / 32, BLOCK_QUADS, false, x, c0, columns);
 }
 
+// A whole panel: everything in it lies at constant distances.
 static __attribute__((noinline)) void multiply_12(const struct product *p, const struct tile *tile, size_t n,
-                                                  const struct part *x, size_t c0, float (*out)[SC_LANES])
+                                                  const struct part *x)
 {
-    if (LANES_COLUMNS >= 12) multiply_columns(p, tile, n, x, c0, 12, out);
+    struct part panel = *x;
+    panel.n = SC_PANEL;
+    if (LANES_COLUMNS >= 12) multiply_columns(p, tile, n, &panel, 0, 12);
 }
 static __attribute__((noinline)) void multiply_8(const struct product *p, const struct tile *tile, size_t n,
-                                                 const struct part *x, size_t c0, float (*out)[SC_LANES])
+                                                 const struct part *x, size_t c0)
 {
-    if (LANES_COLUMNS >= 8) multiply_columns(p, tile, n, x, c0, 8, out);
+    if (LANES_COLUMNS >= 8) multiply_columns(p, tile, n, x, c0, 8);
 }
 static __attribute__((noinline)) void multiply_4(const struct product *p, const struct tile *tile, size_t n,
-                                                 const struct part *x, size_t c0, float (*out)[SC_LANES])
+                                                 const struct part *x, size_t c0)
 {
-    multiply_columns(p, tile, n, x, c0, 4, out);
+    multiply_columns(p, tile, n, x, c0, 4);
 }
 static __attribute__((noinline)) void multiply_2(const struct product *p, const struct tile *tile, size_t n,
-                                                 const struct part *x, size_t c0, float (*out)[SC_LANES])
+                                                 const struct part *x, size_t c0)
 {
-    multiply_columns(p, tile, n, x, c0, 2, out);
+    multiply_columns(p, tile, n, x, c0, 2);
 }
 static __attribute__((noinline)) void multiply_1(const struct product *p, const struct tile *tile, size_t n,
-                                                 const struct part *x, size_t c0, float (*out)[SC_LANES])
+                                                 const struct part *x, size_t c0)
 {
-    multiply_columns(p, tile, n, x, c0, 1, out);
+    multiply_columns(p, tile, n, x, c0, 1);
 }
 
-static void multiply_panel(const struct product *p, const struct tile *tile, size_t n, const struct part *x,
-                           float (*out)[SC_LANES])
+static void multiply_panel(const struct product *p, const struct tile *tile, size_t n, const struct part *x)
 {
     for (size_t c = 0, left; (left = x->n - c) > 0;) {
         size_t columns = left >= 12 ? 12 : left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
         if (columns > LANES_COLUMNS) columns = LANES_COLUMNS;
-        if (columns == 12) multiply_12(p, tile, n, x, c, out + c);
-        else if (columns == 8) multiply_8(p, tile, n, x, c, out + c);
-        else if (columns == 4) multiply_4(p, tile, n, x, c, out + c);
-        else if (columns == 2) multiply_2(p, tile, n, x, c, out + c);
-        else multiply_1(p, tile, n, x, c, out + c);
+        if (columns == 12) multiply_12(p, tile, n, x);
+        else if (columns == 8) multiply_8(p, tile, n, x, c);
+        else if (columns == 4) multiply_4(p, tile, n, x, c);
+        else if (columns == 2) multiply_2(p, tile, n, x, c);
+        else multiply_1(p, tile, n, x, c);
         c += columns;
     }
-}
-
-// Takes segment `s` of `columns` columns, a[c] * d[c], into their trees of sums: merges as many pairs as s + 1 has
-// trailing zero bits. The size is a constant.
-TILE_INLINE void push_columns(const struct product *p, size_t c0, size_t s, const float *d, size_t columns,
-                              float (*a)[SC_LANES])
-{
-    size_t stride = p->levels * SC_LANES;
-    float *node = p->nodes + c0 * stride + (size_t)__builtin_popcountll(s) * SC_LANES;
-    lanes_f32 sum[LANES_COLUMNS];
-#pragma GCC unroll 12
-    for (size_t c = 0; c < columns; c++) sum[c] = lanes_mul(lanes_load(a[c]), lanes_set(d[c]));
-    for (size_t merges = (size_t)__builtin_ctzll(s + 1); merges > 0; merges--) {
-        node -= SC_LANES;
-#pragma GCC unroll 12
-        for (size_t c = 0; c < columns; c++) sum[c] = lanes_add(lanes_load(node + c * stride), sum[c]);
-    }
-#pragma GCC unroll 12
-    for (size_t c = 0; c < columns; c++) lanes_store(node + c * stride, sum[c]);
-}
-
-static void push_segment(const struct product *p, size_t c0, size_t s, const float *d, size_t n, float (*a)[SC_LANES])
-{
-    size_t c = 0;
-    for (; c + LANES_COLUMNS <= n; c += LANES_COLUMNS) push_columns(p, c0 + c, s, d + c, LANES_COLUMNS, a + c);
-    for (; c < n; c++) push_columns(p, c0 + c, s, d + c, 1, a + c);
 }
 
 // The trees' totals for n_rows rows from `row` on.
@@ -272,9 +287,10 @@ static void finish_group(const struct product *p, size_t n_segments, size_t row,
 {
     size_t depth = (size_t)__builtin_popcountll(n_segments);
     for (size_t c = 0; c < p->args->n_columns; c++) {
-        float *nodes = p->nodes + c * p->levels * SC_LANES, *y = p->args->y[c] + row;
-        lanes_f32 sum = lanes_load(nodes + (depth - 1) * SC_LANES);
-        for (size_t i = depth - 1; i > 0; i--) sum = lanes_add(lanes_load(nodes + (i - 1) * SC_LANES), sum);
+        size_t panel = c / SC_PANEL * SC_PANEL, level = p->args->panels[c / SC_PANEL].n * SC_LANES;
+        float *nodes = p->nodes + (panel * p->levels + (c - panel)) * SC_LANES, *y = p->args->y[c] + row;
+        lanes_f32 sum = lanes_load(nodes + (depth - 1) * level);
+        for (size_t i = depth - 1; i > 0; i--) sum = lanes_add(lanes_load(nodes + (i - 1) * level), sum);
         if (n_rows >= SC_LANES) {
             lanes_store(y, sum);
             continue;
@@ -284,22 +300,103 @@ static void finish_group(const struct product *p, size_t n_segments, size_t row,
     }
 }
 
-// Multiplies a tile by all columns, and meanwhile has the memory `ahead` of n_ahead bytes come nearer.
-static void multiply_tile(const struct product *p, const struct tile *tile, size_t s, size_t n, const uint8_t *ahead,
-                          size_t n_ahead)
+// Asks for a part of the weights ahead of their use: far ahead from memory into the second-level cache, which more
+// requests can be under way to, and then into the first. n_bytes is a constant.
+TILE_INLINE void fetch_ahead(const uint8_t *weights, size_t n_bytes)
 {
-    _Alignas(64) float a[SC_PANEL][SC_LANES];
-    size_t start = s * SC_SEGMENT, n_panels = (p->args->n_columns + SC_PANEL - 1) / SC_PANEL;
-    size_t lines = (n_ahead / 64 + n_panels - 1) / n_panels;
-    for (size_t c = 0; c < p->args->n_columns; c += SC_PANEL, ahead += lines * 64) {
-        for (size_t i = 0; i < lines; i++) __builtin_prefetch(ahead + i * 64);
-        const struct sc_panel *x = &p->args->panels[c / SC_PANEL];
-        const struct prepared *prepared = &p->panels[c / SC_PANEL];
-        size_t g = start / p->group;
-        struct part part = { .n = x->n, .x = x->q + start * x->n, .starts = prepared->starts + g * x->n };
-        part.sums = (const char *)prepared->sums + (p->has_groups ? g / 2 : g) * x->n * 4;
-        multiply_panel(p, tile, n, &part, a);
-        push_segment(p, c, s, x->d + s * x->n, x->n, a);
+#pragma GCC unroll 8
+    for (size_t i = 0; i < n_bytes; i += VECTOR) {
+        __builtin_prefetch(weights + FAR + i, 0, 2);
+        __builtin_prefetch(weights + NEAR + i, 0, 3);
+    }
+}
+
+// The products of a tile's codes with one column, from the codes at once. The sizes and options are constants.
+TILE_INLINE void stream_blocks(const struct product *p, const struct tile *tile, const uint8_t *codes, size_t n_blocks,
+                               unsigned bits, bool has_min, const struct part *x)
+{
+    lanes_f32 a = lanes_zero();
+    for (size_t b = 0; b < n_blocks; b++, codes += bits * VECTOR) {
+        fetch_ahead(codes, bits * VECTOR);
+        struct quads quads = { .x = x->x + b * 32, .per_sum = 1 };
+        start(x, b, 0, 1, &quads.sums[0]);
+        quads.sums[1] = lanes_set_i(0);
+        unpack_block(&p->unpacking, bits, codes, &quads);
+        a = lanes_fma(lanes_load(tile->d[b]), lanes_of_i32(lanes_add_i(quads.sums[0], quads.sums[1])), a);
+        if (has_min) a = lanes_fma(lanes_load(tile->m[b]), lanes_set(((const float *)x->sums)[b]), a);
+    }
+    push(x, 0, 1, &a);
+}
+
+TILE_INLINE void stream_groups(const struct product *p, const struct tile *tile, const uint8_t *codes, size_t per,
+                               unsigned bits, unsigned options, const struct part *x)
+{
+    bool has_min = options & HAS_MIN;
+    lanes_i32 total = lanes_set_i(0), mins = lanes_set_i(0);
+    if (options & CENTRED) add_sums(tile->more[0], TILE_BLOCKS / 2, x, 0, 1, &total);
+    for (size_t b = 0; b < TILE_BLOCKS; b++, codes += bits * VECTOR) {
+        fetch_ahead(codes, bits * VECTOR);
+        struct quads quads = { .x = x->x + b * 32, .per_sum = per == 16 ? 4 : 1 };
+        start(x, per == 16 ? 2 * b : b, 0, 1, &quads.sums[0]);
+        if (per == 16) start(x, 2 * b + 1, 0, 1, &quads.sums[1]);
+        else quads.sums[1] = lanes_set_i(0);
+        unpack_block(&p->unpacking, bits, codes, &quads);
+        if (per == 32) quads.sums[0] = lanes_add_i(quads.sums[0], quads.sums[1]);
+#pragma GCC unroll 2
+        for (size_t g = 0; g < 32 / per; g++) {
+            lanes_i32 scale = lanes_load_i(tile->scale[b * (32 / per) + g]);
+            total = options & NARROW ? lanes_mac(total, quads.sums[g], scale)
+                                     : lanes_add_i(total, lanes_mul_i(scale, quads.sums[g]));
+        }
+    }
+    if (has_min) add_sums(tile->mins[0], 256 / per / 2, x, 0, 1, &mins);
+    lanes_f32 a = lanes_fma(lanes_load(tile->d[0]), lanes_of_i32(total), lanes_zero());
+    if (has_min) a = lanes_fma(lanes_load(tile->m[0]), lanes_of_i32(mins), a);
+    push(x, 0, 1, &a);
+}
+
+// The kinds of formats there are, as code of their own.
+static void stream(const struct product *p, const struct tile *tile, const uint8_t *codes, size_t n,
+                   const struct part *x)
+{
+    const struct sc_format *f = p->args->format;
+    unsigned bits = p->unpacking.bits;
+    if (p->has_groups && p->group == 32) {
+        if (p->unpacking.centre) stream_groups(p, tile, codes, 32, 4, HAS_MIN | NARROW | CENTRED, x);
+        else if (f->has_min) stream_groups(p, tile, codes, 32, 5, HAS_MIN, x);
+        else stream_groups(p, tile, codes, 32, 4, 0, x);
+    } else if (p->has_groups) {
+        if (f->has_min) stream_groups(p, tile, codes, 16, 2, HAS_MIN | NARROW, x);
+        else if (bits == 3) stream_groups(p, tile, codes, 16, 3, NARROW, x);
+        else stream_groups(p, tile, codes, 16, 6, 0, x);
+    } else if (f->has_min) {
+        if (bits == 4) stream_blocks(p, tile, codes, n / 32, 4, true, x);
+        else stream_blocks(p, tile, codes, n / 32, 5, true, x);
+    } else {
+        if (bits == 4) stream_blocks(p, tile, codes, n / 32, 4, false, x);
+        else if (bits == 5) stream_blocks(p, tile, codes, n / 32, 5, false, x);
+        else stream_blocks(p, tile, codes, n / 32, 8, false, x);
+    }
+}
+
+static void multiply_column(const struct product *p, const struct tile *tile, const uint8_t *packed, size_t s, size_t n,
+                            const struct sc_tile_layout *layout)
+{
+    struct part part = part_of(p, 0, s);
+    fetch_ahead(packed, layout->head_bytes);
+    stream(p, tile, packed + layout->head_bytes, n, &part);
+}
+
+// Multiplies a tile by all columns, and meanwhile asks for the next one.
+static void multiply_tile(const struct product *p, const struct tile *tile, size_t s, size_t n, const uint8_t *next,
+                          size_t n_next)
+{
+    size_t n_panels = (p->args->n_columns + SC_PANEL - 1) / SC_PANEL;
+    size_t lines = (n_next / VECTOR + n_panels - 1) / n_panels;
+    for (size_t c = 0; c < p->args->n_columns; c += SC_PANEL, next += lines * VECTOR) {
+        for (size_t i = 0; i < lines; i++) __builtin_prefetch(next + i * VECTOR);
+        struct part part = part_of(p, c, s);
+        multiply_panel(p, tile, n, &part);
     }
 }
 
@@ -316,8 +413,13 @@ void SC_LANES_NAME(matmul_quantized)(const struct sc_matmul *args)
             bool is_last = s + 1 == n_segments;
             const struct sc_tile_layout *layout = is_last ? &rest : &whole;
             size_t n = is_last ? last : SC_SEGMENT, n_bytes = layout->head_bytes + layout->codes_bytes;
-            unpack_tile(&p.unpacking, packed, n, layout, &tile);
-            multiply_tile(&p, &tile, s, n, packed + PREFETCH_TILES * n_bytes, n_bytes);
+            unpack_head(&p.unpacking, packed, n, layout, &tile);
+            if (p.streams) {
+                multiply_column(&p, &tile, packed, s, n, layout);
+            } else {
+                unpack_codes(&p.unpacking, packed + layout->head_bytes, n, &tile);
+                multiply_tile(&p, &tile, s, n, packed + TILES_AHEAD * n_bytes, n_bytes);
+            }
             packed += n_bytes;
         }
         finish_group(&p, n_segments, row, args->n_rows - row);

@@ -65,59 +65,81 @@ TILE_INLINE lanes_bytes move_bits(lanes_bytes x, int from, int to)
     return to >= from ? lanes_shl_bytes(x, to - from) : lanes_shr_bytes(x, from - to);
 }
 
-TILE_INLINE void put_quad(const struct unpacking *u, int8_t *to, lanes_bytes code)
+// Where codes go, once they are bytes: into a tile, which many columns use, or straight into the sums of one column.
+struct quads {
+    int8_t (*to)[VECTOR]; // NULL: to `sums`
+    const int8_t *x;      // the column's activations
+    lanes_i32 sums[2];
+    int per_sum; // adjacent quads that go into one sum: 4 where there are two groups, otherwise 1 for shorter chains
+};
+
+TILE_INLINE void put_quad(const struct unpacking *u, struct quads *quads, int q, lanes_bytes code)
 {
     if (u->look_up) code = lanes_look_up(u->codebook, code);
-    else if (LANES_SIGNED_WEIGHTS && u->add) code = lanes_add_bytes(code, u->add);
-    lanes_store_bytes(to, code);
+    else if (u->bits == 8 || (LANES_SIGNED_WEIGHTS && u->add)) code = lanes_add_bytes(code, u->add);
+    if (quads->to) lanes_store_bytes(quads->to[q], code);
+    else {
+        lanes_i32 *sum = &quads->sums[q / quads->per_sum % 2];
+        *sum = lanes_dot4(*sum, code, quads->x + 4 * q);
+    }
 }
 
 // 32 codes of 4, 5 or 6 bits.
-TILE_INLINE void unpack_nibbles(const struct unpacking *u, int bits, const uint8_t *codes, int8_t (*to)[VECTOR])
+TILE_INLINE void unpack_nibbles(const struct unpacking *u, int bits, const uint8_t *codes, struct quads *quads)
 {
     lanes_bytes high = lanes_load_bytes(codes + (bits > 4 ? 4 : 0) * VECTOR);
+#pragma GCC unroll 2
     for (int half = 0; half < 2; half++) {
         if (bits == 6) high = lanes_load_bytes(codes + (4 + half) * VECTOR);
+#pragma GCC unroll 4
         for (int t = 0; t < 4; t++) {
             lanes_bytes low = lanes_load_bytes(codes + t * VECTOR);
             low = lanes_and_bytes(half ? lanes_shr_bytes(low, 4) : low, 0x0f);
             if (bits == 5) low = lanes_or_bytes(low, lanes_and_bytes(move_bits(high, 4 * half + t, 4), 0x10));
             if (bits == 6) low = lanes_or_bytes(low, lanes_and_bytes(move_bits(high, 2 * t, 4), 0x30));
-            put_quad(u, to[4 * half + t], low);
+            put_quad(u, quads, 4 * half + t, low);
         }
     }
 }
 
 // 32 codes of 2 or 3 bits.
-TILE_INLINE void unpack_pairs(const struct unpacking *u, int bits, const uint8_t *codes, int8_t (*to)[VECTOR])
+TILE_INLINE void unpack_pairs(const struct unpacking *u, int bits, const uint8_t *codes, struct quads *quads)
 {
     lanes_bytes high = lanes_load_bytes(codes + (bits == 3 ? 2 : 0) * VECTOR);
+#pragma GCC unroll 2
     for (int half = 0; half < 2; half++) {
         lanes_bytes pairs = lanes_load_bytes(codes + half * VECTOR);
+#pragma GCC unroll 4
         for (int t = 0; t < 4; t++) {
             lanes_bytes low = lanes_and_bytes(lanes_shr_bytes(pairs, 2 * t), 3);
             if (bits == 3) low = lanes_or_bytes(low, lanes_and_bytes(move_bits(high, 4 * half + t, 2), 4));
-            put_quad(u, to[4 * half + t], low);
+            put_quad(u, quads, 4 * half + t, low);
         }
     }
 }
 
-TILE_INLINE void unpack_bytes(const struct unpacking *u, const uint8_t *codes, int8_t (*to)[VECTOR])
+TILE_INLINE void unpack_bytes(const struct unpacking *u, const uint8_t *codes, struct quads *quads)
 {
-    for (int t = 0; t < BLOCK_QUADS; t++)
-        lanes_store_bytes(to[t], lanes_add_bytes(lanes_load_bytes(codes + t * VECTOR), u->add));
+#pragma GCC unroll 8
+    for (int q = 0; q < BLOCK_QUADS; q++) put_quad(u, quads, q, lanes_load_bytes(codes + q * VECTOR));
+}
+
+// 32 codes, of as many bits as `bits` says, a constant.
+TILE_INLINE void unpack_block(const struct unpacking *u, unsigned bits, const uint8_t *codes, struct quads *quads)
+{
+    if (bits == 4) unpack_nibbles(u, 4, codes, quads);
+    else if (bits == 5) unpack_nibbles(u, 5, codes, quads);
+    else if (bits == 6) unpack_nibbles(u, 6, codes, quads);
+    else if (bits == 2) unpack_pairs(u, 2, codes, quads);
+    else if (bits == 3) unpack_pairs(u, 3, codes, quads);
+    else unpack_bytes(u, codes, quads);
 }
 
 static void unpack_codes(const struct unpacking *u, const uint8_t *codes, size_t n, struct tile *tile)
 {
     for (size_t q = 0; q < n / 4; q += BLOCK_QUADS, codes += u->bits * VECTOR) {
-        int8_t(*to)[VECTOR] = tile->quads + q;
-        if (u->bits == 4) unpack_nibbles(u, 4, codes, to);
-        else if (u->bits == 5) unpack_nibbles(u, 5, codes, to);
-        else if (u->bits == 6) unpack_nibbles(u, 6, codes, to);
-        else if (u->bits == 2) unpack_pairs(u, 2, codes, to);
-        else if (u->bits == 3) unpack_pairs(u, 3, codes, to);
-        else unpack_bytes(u, codes, to);
+        struct quads quads = { .to = tile->quads + q };
+        unpack_block(u, u->bits, codes, &quads);
     }
 }
 
@@ -167,7 +189,7 @@ static void unpack_scales(const struct unpacking *u, const uint8_t *bytes, size_
     }
 }
 
-static void unpack_tile(const struct unpacking *u, const uint8_t *packed, size_t n, const struct sc_tile_layout *layout,
+static void unpack_head(const struct unpacking *u, const uint8_t *packed, size_t n, const struct sc_tile_layout *layout,
                         struct tile *tile)
 {
     size_t n_blocks = n / u->format->block_size;
@@ -178,7 +200,6 @@ static void unpack_tile(const struct unpacking *u, const uint8_t *packed, size_t
         lanes_store(tile->m[b], lanes_load_f16(packed + layout->m_offset + b * SC_LANES * 2));
     if (u->format->packing->head == SC_HEAD_DM_SIX_BITS) unpack_six_bits(u, packed + layout->scales_offset, tile);
     else unpack_scales(u, packed + layout->scales_offset, layout->n_scale_bytes, tile);
-    unpack_codes(u, packed + layout->head_bytes, n, tile);
 }
 
 #endif

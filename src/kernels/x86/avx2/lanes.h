@@ -105,10 +105,6 @@ static inline lanes_i32 lanes_load_s8(const void *x)
     __m128i bytes = _mm_loadu_si128(x);
     return (lanes_i32){ _mm256_cvtepi8_epi32(bytes), _mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8)) };
 }
-static inline lanes_f32 lanes_of_bits(lanes_i32 x)
-{
-    return (lanes_f32){ _mm256_castsi256_ps(x.a), _mm256_castsi256_ps(x.b) };
-}
 
 // ---- bytes
 static inline lanes_bytes lanes_load_bytes(const void *x)

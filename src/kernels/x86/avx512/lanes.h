@@ -41,7 +41,6 @@ static inline lanes_i32 lanes_shl_i(lanes_i32 a, int n) { return _mm512_sll_epi3
 static inline lanes_i32 lanes_shr_i(lanes_i32 a, int n) { return _mm512_srl_epi32(a, _mm_cvtsi32_si128(n)); }
 static inline lanes_i32 lanes_load_u8(const void *x) { return _mm512_cvtepu8_epi32(_mm_loadu_si128(x)); }
 static inline lanes_i32 lanes_load_s8(const void *x) { return _mm512_cvtepi8_epi32(_mm_loadu_si128(x)); }
-static inline lanes_f32 lanes_of_bits(lanes_i32 x) { return _mm512_castsi512_ps(x); }
 
 // ---- bytes
 static inline lanes_bytes lanes_load_bytes(const void *x) { return _mm512_loadu_si512(x); }
