@@ -25,7 +25,7 @@ static size_t v_bytes(const struct cache *c)
 
 static struct sc_kv view(const struct cache *c, void *k, void *v)
 {
-    return (struct sc_kv){ k, c->shared ? NULL : v, c->dim_k, c->dim_v, c->format };
+    return (struct sc_kv){ k, c->shared ? NULL : v, c->dim_k, c->dim_v, c->format, NULL };
 }
 
 // All bits set, which is a NaN in floats and in scales: what was not stored must not be used.
@@ -162,14 +162,13 @@ static void run_attend(const struct sc_kernels *kernels, enum kc_place place, co
     }
 }
 
-// The nodes of the case by one level, from and to plain memory.
-static void attend_plainly(const struct sc_kernels *kernels, const struct attend_case *c, float *nodes)
+// The nodes of the case by one level, from the cache that its arguments name and to plain memory.
+static void attend_args(const struct sc_kernels *kernels, const struct attend_case *c, float *nodes)
 {
     const float *q[SC_QUERIES_MAX];
     float *node[SC_QUERIES_MAX];
     struct sc_attend args = c->args;
     void *scratch = kc_reserve(sc_attend_scratch(c->cache.dim_k, c->cache.dim_v, args.end - args.begin) + 64);
-    args.kv = view(&c->cache, c->cache.k, c->cache.v);
     for (size_t i = 0; i < args.n_queries; i++) {
         q[i] = c->q + i * c->cache.dim_k;
         node[i] = nodes + i * sc_node_floats(c->cache.dim_v);
@@ -181,6 +180,13 @@ static void attend_plainly(const struct sc_kernels *kernels, const struct attend
     args.scratch = (void *)sc_align_up((uintptr_t)scratch, 64);
     kernels->attend(&args);
     free(scratch);
+}
+
+static void attend_plainly(const struct sc_kernels *kernels, const struct attend_case *c, float *nodes)
+{
+    struct attend_case plain = *c;
+    plain.args.kv = view(&c->cache, c->cache.k, c->cache.v);
+    attend_args(kernels, &plain, nodes);
 }
 
 static float clamped(float x, float most) { return x > most ? most : x < -most ? -most : x; }
@@ -381,6 +387,63 @@ static void attention_does_not_depend_on_neighbours(void)
     }
 }
 
+// ---- segments that lie apart
+
+// The cache's positions stored again in pages of 256, keys before values, which follow each other in a shuffled order.
+struct paged {
+    size_t segments[8], page_bytes, n_pages;
+    char *memory;
+};
+
+static struct paged paged_copy(const struct sc_kernels *kernels, const struct cache *c, const float *k, const float *v)
+{
+    size_t of_keys = SC_SEGMENT * sc_cache_row_bytes(c->format, c->dim_k);
+    size_t of_values = c->shared ? 0 : SC_SEGMENT * sc_cache_row_bytes(c->format, c->dim_v);
+    struct paged p = { .page_bytes = sc_align_up(of_keys + of_values, 64),
+                       .n_pages = (c->n_positions + SC_SEGMENT - 1) / SC_SEGMENT };
+    size_t turn = kc_between(1, 7) | 1; // coprime with 8 pages
+    for (size_t s = 0; s < SC_COUNT(p.segments); s++) p.segments[s] = s * turn % SC_COUNT(p.segments) * p.page_bytes;
+    p.memory = kc_reserve(SC_COUNT(p.segments) * p.page_bytes);
+    memset(p.memory, 0xff, SC_COUNT(p.segments) * p.page_bytes);
+    struct sc_kv kv = view(c, p.memory, p.memory + of_keys);
+    kv.segments = p.segments;
+    for (size_t i = 0; i < c->n_positions; i++)
+        kernels->store(&kv, i, k + i * c->dim_k, c->shared ? NULL : v + i * c->dim_v);
+    return p;
+}
+
+static void where_segments_lie_changes_no_bit(void)
+{
+    const struct sc_kernels *kernels;
+    kc_seed(20);
+    for (size_t how = 0; how < 12; how++) {
+        struct shape s = variant(how, 33, 21, 7, 0, 3 + how % 4);
+        struct attend_case c = make_attend(&s, KC_NORMAL);
+        size_t n = c.cache.n_positions, floats = s.n_queries * sc_node_floats(c.cache.dim_v);
+        float *k = kc_floats(n * c.cache.dim_k, KC_NORMAL), *v = kc_floats(n * c.cache.dim_v, KC_NORMAL);
+        float *nodes = kc_floats(floats, KC_NORMAL);
+        struct sc_kv kv = view(&c.cache, c.cache.k, c.cache.v);
+        for (size_t i = 0; i < n; i++)
+            kc_base()->store(&kv, i, k + i * c.cache.dim_k, c.cache.shared ? NULL : v + i * c.cache.dim_v);
+        attend_plainly(kc_base(), &c, c.expected);
+        for (size_t level = 0; (kernels = sc_kernels_at(level)); level++) {
+            if (!kernels->supported()) continue;
+            struct paged p = paged_copy(kernels, &c.cache, k, v);
+            size_t of_keys = SC_SEGMENT * sc_cache_row_bytes(c.cache.format, c.cache.dim_k);
+            c.args.kv = view(&c.cache, p.memory, p.memory + of_keys);
+            c.args.kv.segments = p.segments;
+            kc_case("%s, variant %zu, %zu positions in pages", kernels->name, how, n);
+            attend_args(kernels, &c, nodes);
+            kc_same_floats(c.expected, nodes, floats, "node");
+            free(p.memory);
+        }
+        free_attend(&c);
+        free(k);
+        free(v);
+        free(nodes);
+    }
+}
+
 // ---- nodes
 
 // The nodes of ranges of 1, 2, 4 … segments, joined by the tree, are those of one call.
@@ -495,6 +558,7 @@ static const struct CMUnitTest tests[] = {
     KC_TEST(attention_agrees_on_all_levels_on_what_is_not_finite),
     KC_TEST(attention_does_not_depend_on_neighbours),
     KC_TEST(cutting_the_keys_changes_no_bit),
+    KC_TEST(where_segments_lie_changes_no_bit),
     KC_TEST(joins_and_finishes_agree_on_all_levels),
 };
 

@@ -94,7 +94,7 @@ static void stored_keys_and_values_lie_as_drawn(void)
             uint8_t *k = kc_take(k_bytes, KC_ENDS_AT_GUARD), *v = kc_take(v_bytes, KC_ENDS_AT_GUARD);
             memset(k, 0xff, k_bytes);
             memset(v, 0xff, v_bytes);
-            struct sc_kv kv = { k, v, DIM_K, DIM_V, (enum sc_cache_format)format };
+            struct sc_kv kv = { k, v, DIM_K, DIM_V, (enum sc_cache_format)format, NULL };
             kc_case("cache of %s, numbers of kind %zu", format_names[format], kind);
             for (size_t p = N; p-- > 0;) kc_base()->store(&kv, p, keys + p * DIM_K, values + p * DIM_V);
             if (format == SC_CACHE_Q8_0) check_q8_cache(k, v, keys, values);
@@ -130,7 +130,7 @@ static void a_q8_cache_passes_on_what_is_not_finite(void)
         float q[40], k[40], v[40], nodes[42], y[40];
         uint8_t keys[16 * (40 + 4)], values[40 + 4];
         uint32_t first = 0, last = 1;
-        struct sc_kv kv = { keys, values, 40, 40, SC_CACHE_Q8_0 };
+        struct sc_kv kv = { keys, values, 40, 40, SC_CACHE_Q8_0, NULL };
         kc_fill(q, 40, KC_NORMAL);
         kc_fill(k, 40, KC_NORMAL);
         kc_fill(v, 40, KC_NORMAL);
@@ -263,7 +263,7 @@ struct stored {
 
 static struct stored store_all(size_t dim_k, size_t dim_v, size_t last, enum sc_cache_format format, bool shared)
 {
-    struct stored s = { .kv = { NULL, NULL, dim_k, dim_v, format } };
+    struct stored s = { .kv = { NULL, NULL, dim_k, dim_v, format, NULL } };
     size_t k_bytes = sc_align_up(last, 16) * sc_cache_row_bytes(format, dim_k);
     size_t v_bytes = last * sc_cache_row_bytes(format, dim_v);
     s.k = kc_floats(last * dim_k, KC_NORMAL);

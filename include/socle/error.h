@@ -22,6 +22,8 @@ typedef enum socle_status {
     SOCLE_NOT_FINITE = 8,   // a logit was NaN or infinite
     SOCLE_BAD_TEMPLATE = 9, // a chat template failed, raised an error, or passed a bound
     SOCLE_CANCELLED = 10,   // the caller asked to stop
+    SOCLE_BUSY = 11,        // as much is being done as may be: try again later
+    SOCLE_TIMEOUT = 12,     // it took longer than it was given
 } socle_status;
 
 // Filled on failure, untouched on success. Plain data: copy it, keep it on the stack, never free it.

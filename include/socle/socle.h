@@ -13,6 +13,7 @@
 #include "model.h"
 #include "profile.h"
 #include "quantize.h"
+#include "scheduler.h"
 #include "session.h"
 
 #endif

@@ -37,6 +37,8 @@ struct socle_session {
 
 void sc_api_profile_free(struct sc_api_profile *profile); // NULL is fine
 
+enum sc_cache_format sc_api_cache_format(socle_cache cache);
+
 // The metadata string at `key` as a C string to be freed, or NULL.
 char *sc_api_text(const struct sc_gguf *gguf, const char *key);
 

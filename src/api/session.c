@@ -5,9 +5,13 @@
 
 #include "base/size.h"
 
-static const enum sc_cache_format cache_formats[] = {
-    [SOCLE_CACHE_F16] = SC_CACHE_F16, [SOCLE_CACHE_F32] = SC_CACHE_F32, [SOCLE_CACHE_Q8_0] = SC_CACHE_Q8_0
-};
+enum sc_cache_format sc_api_cache_format(socle_cache cache)
+{
+    static const enum sc_cache_format formats[] = { [SOCLE_CACHE_F16] = SC_CACHE_F16,
+                                                    [SOCLE_CACHE_F32] = SC_CACHE_F32,
+                                                    [SOCLE_CACHE_Q8_0] = SC_CACHE_Q8_0 };
+    return formats[cache];
+}
 
 static struct sc_session_options engine_options(const socle_session_options *given)
 {
@@ -16,7 +20,7 @@ static struct sc_session_options engine_options(const socle_session_options *giv
                                         .n_batch = o.n_batch,
                                         .n_logits = o.n_logits,
                                         .n_threads = o.n_threads,
-                                        .cache = cache_formats[o.cache],
+                                        .cache = sc_api_cache_format(o.cache),
                                         .allow_overcommit = o.allow_overcommit,
                                         .cpu = o.cpu };
 }

@@ -21,6 +21,8 @@ SC_EXPORT const char *socle_status_name(socle_status status)
     case SOCLE_NOT_FINITE: return "not finite";
     case SOCLE_BAD_TEMPLATE: return "bad template";
     case SOCLE_CANCELLED: return "cancelled";
+    case SOCLE_BUSY: return "busy";
+    case SOCLE_TIMEOUT: return "timeout";
     }
     return "unknown status";
 }

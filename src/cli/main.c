@@ -34,10 +34,10 @@ static void print_help(FILE *out)
                  "  socle run -m model.gguf         # a conversation\n"
                  "  socle doctor                    # what this machine can run\n\n");
     fprintf(out, "%sExit codes%s\n  ", cli_bold(out), cli_reset(out));
-    for (int status = 0; status <= SOCLE_CANCELLED; status++)
+    for (int status = 0; status <= SOCLE_TIMEOUT; status++)
         fprintf(out, "%d %s%s", status, socle_status_name((socle_status)status),
                 status == 5                ? "\n  "
-                : status < SOCLE_CANCELLED ? ", "
+                : status < SOCLE_TIMEOUT ? ", "
                                            : "; 130 interrupted\n");
 }
 

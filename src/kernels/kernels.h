@@ -97,11 +97,14 @@ struct sc_rope {
 //     keys, for every 16 positions       [dim_k][16] int8, [ceil(dim_k / 32)][16] f16
 //     values, for every position         [dim_v] int8, [ceil(dim_v / 32)] f16
 // With v == NULL the values are the first dim_v elements of the keys (latent attention's one compressed cache).
+// With `segments` each segment of 256 positions lies by itself: p is then counted within it, and segments[p / 256] bytes
+// are added to k and to v.
 enum sc_cache_format { SC_CACHE_F16, SC_CACHE_F32, SC_CACHE_Q8_0 };
 struct sc_kv {
     void *k, *v;
     size_t dim_k, dim_v;
     enum sc_cache_format format;
+    const size_t *segments; // NULL: they follow each other
 };
 
 static inline size_t sc_cache_scales(size_t dim) { return (dim + SC_CACHE_BLOCK - 1) / SC_CACHE_BLOCK; }
@@ -111,6 +114,20 @@ static inline size_t sc_cache_row_bytes(enum sc_cache_format format, size_t dim)
 {
     if (format == SC_CACHE_Q8_0) return dim + 2 * sc_cache_scales(dim);
     return dim * (format == SC_CACHE_F32 ? 4 : 2);
+}
+
+// From k, or v with rows of dim elements, to where segment s begins.
+static inline size_t sc_kv_segment(const struct sc_kv *kv, size_t s, size_t dim)
+{
+    return kv->segments ? kv->segments[s] : s * SC_SEGMENT * sc_cache_row_bytes(kv->format, dim);
+}
+static inline char *sc_kv_keys(const struct sc_kv *kv, size_t s)
+{
+    return (char *)kv->k + sc_kv_segment(kv, s, kv->dim_k);
+}
+static inline char *sc_kv_values(const struct sc_kv *kv, size_t s)
+{
+    return (char *)kv->v + sc_kv_segment(kv, s, kv->dim_v);
 }
 
 // Query heads that share a kv head, each against its keys first <= p < last, of these only the ones in segments

@@ -22,6 +22,7 @@ struct sc_profile {
 // What a row's tokens before it left behind.
 struct sc_sequence {
     const struct sc_kv_layer *cache; // [n_layers]
+    const size_t *segments;          // where each 256 positions lie (struct sc_kv); NULL: one after another
     size_t n_context;                // positions that it can hold
 };
 

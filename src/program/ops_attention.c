@@ -11,6 +11,7 @@ static struct sc_kv kv_head_of(const struct sc_run *run, const struct sc_op *op,
     struct sc_kv kv = layer->head0;
     kv.k = (char *)kv.k + h * layer->k_stride;
     if (kv.v) kv.v = (char *)kv.v + h * layer->v_stride;
+    kv.segments = run->sequences[row]->segments;
     return kv;
 }
 

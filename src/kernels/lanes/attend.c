@@ -42,6 +42,13 @@ static struct span span_of(const struct sc_attend *args, size_t j, size_t s)
     return span;
 }
 
+// The 16 keys of a group.
+static inline const char *keys_of(const struct work *w, size_t group)
+{
+    size_t at = group * SC_LANES % SC_SEGMENT;
+    return sc_kv_keys(&w->args->kv, group * SC_LANES / SC_SEGMENT) + at * w->k_bytes;
+}
+
 // 16 elements of the cache: at `at`, in Q8_0 with the scales at `scales` (of each, or one of all).
 ATTEND_INLINE lanes_f32 load_keys(enum sc_cache_format format, const char *at, lanes_f32 scales)
 {
@@ -82,7 +89,7 @@ ATTEND_INLINE void score_group(const struct work *w, enum sc_cache_format format
                                size_t groups, size_t queries)
 {
     const struct sc_attend *args = w->args;
-    const char *keys = (const char *)args->kv.k + group * SC_LANES * w->k_bytes;
+    const char *keys = keys_of(w, group);
     size_t dim = args->kv.dim_k, n_segments = (dim + SC_SEGMENT - 1) / SC_SEGMENT;
     lanes_f32 sum[LANES_QUERIES], scale = lanes_set(args->scale);
     float nodes[LANES_QUERIES][4 * SC_LANES]; // keys have at most 1024 elements
@@ -275,7 +282,7 @@ static void add_rows(const struct values *v, size_t n, const float *const *e, fl
 static void turn_keys(const struct work *w, size_t group, size_t i0, size_t n, float *out)
 {
     const struct sc_kv *kv = &w->args->kv;
-    const char *keys = (const char *)kv->k + group * SC_LANES * w->k_bytes;
+    const char *keys = keys_of(w, group);
     size_t step = SC_LANES * (kv->format == SC_CACHE_F32 ? 4 : kv->format == SC_CACHE_F16 ? 2 : 1);
     float columns[SC_LANES][SC_LANES];
     for (size_t i = 0; i < n; i++) {
@@ -336,7 +343,8 @@ static void attend_segment(const struct work *w, size_t s, size_t depth)
         memset(y[j], 0, args->kv.dim_v * sizeof(float));
         exponentials(w, j, spans[j], y[j]);
     }
-    struct values v = { args->kv.format, args->kv.v, 0, w->v_bytes, args->kv.dim_v };
+    struct values v = { args->kv.format, NULL, s * SC_SEGMENT, w->v_bytes, args->kv.dim_v };
+    if (args->kv.v) v.rows = sc_kv_values(&args->kv, s);
     if (args->kv.v) add_rows(&v, args->n_queries, e, y, spans);
     else add_latent(w, args->n_queries, e, y, spans);
 }

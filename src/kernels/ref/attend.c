@@ -68,10 +68,11 @@ static void store_vector(enum sc_cache_format format, char *row, size_t lane, si
 
 void SC_REF(store)(const struct sc_kv *kv, size_t position, const float *k, const float *v)
 {
-    size_t lane = position % SC_LANES, k_bytes = sc_cache_row_bytes(kv->format, kv->dim_k);
-    store_vector(kv->format, (char *)kv->k + (position - lane) * k_bytes, lane, SC_LANES, kv->dim_k, k);
+    size_t s = position / SC_SEGMENT, at = position % SC_SEGMENT, lane = at % SC_LANES;
+    char *keys = sc_kv_keys(kv, s) + (at - lane) * sc_cache_row_bytes(kv->format, kv->dim_k);
+    store_vector(kv->format, keys, lane, SC_LANES, kv->dim_k, k);
     if (!kv->v) return;
-    char *row = (char *)kv->v + position * sc_cache_row_bytes(kv->format, kv->dim_v);
+    char *row = sc_kv_values(kv, s) + at * sc_cache_row_bytes(kv->format, kv->dim_v);
     store_vector(kv->format, row, 0, 1, kv->dim_v, v);
 }
 
@@ -88,19 +89,20 @@ static float load(enum sc_cache_format format, const char *row, size_t lane, siz
 // The 16 keys of one group, elements `start..start + n`: out[i][lane].
 static void load_keys(const struct sc_kv *kv, size_t group, size_t start, size_t n, float out[SC_SEGMENT][SC_LANES])
 {
-    const char *row = (const char *)kv->k + group * SC_LANES * sc_cache_row_bytes(kv->format, kv->dim_k);
+    size_t at = group * SC_LANES % SC_SEGMENT;
+    const char *row = sc_kv_keys(kv, group * SC_LANES / SC_SEGMENT) + at * sc_cache_row_bytes(kv->format, kv->dim_k);
     for (size_t i = 0; i < n; i++)
         for (size_t l = 0; l < SC_LANES; l++) out[i][l] = load(kv->format, row, l, SC_LANES, kv->dim_k, start + i);
 }
 
 static float load_value(const struct sc_kv *kv, size_t p, size_t i)
 {
-    size_t lane = p % SC_LANES;
+    size_t s = p / SC_SEGMENT, at = p % SC_SEGMENT, lane = at % SC_LANES;
     if (kv->v) {
-        const char *row = (const char *)kv->v + p * sc_cache_row_bytes(kv->format, kv->dim_v);
+        const char *row = sc_kv_values(kv, s) + at * sc_cache_row_bytes(kv->format, kv->dim_v);
         return load(kv->format, row, 0, 1, kv->dim_v, i);
     }
-    const char *row = (const char *)kv->k + (p - lane) * sc_cache_row_bytes(kv->format, kv->dim_k);
+    const char *row = sc_kv_keys(kv, s) + (at - lane) * sc_cache_row_bytes(kv->format, kv->dim_k);
     return load(kv->format, row, lane, SC_LANES, kv->dim_k, i);
 }
 

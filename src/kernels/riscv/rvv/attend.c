@@ -40,6 +40,13 @@ static struct span span_of(const struct sc_attend *args, size_t j, size_t s)
     return span;
 }
 
+// The 16 keys of a group.
+static inline const char *keys_of(const struct work *w, size_t group)
+{
+    size_t at = group * SC_LANES % SC_SEGMENT;
+    return sc_kv_keys(&w->args->kv, group * SC_LANES / SC_SEGMENT) + at * w->k_bytes;
+}
+
 // ---- scores
 
 static size_t element_bytes(enum sc_cache_format format)
@@ -65,7 +72,7 @@ static void store_scores(const struct work *w, size_t group, size_t j, vfloat32m
 
 VECTOR_INLINE void score_four(const struct work *w, enum sc_cache_format format, size_t group, size_t j)
 {
-    const char *keys = (const char *)w->args->kv.k + group * SC_LANES * w->k_bytes;
+    const char *keys = keys_of(w, group);
     size_t dim = w->args->kv.dim_k, n = w->args->n_queries, n_segments = (dim + SC_SEGMENT - 1) / SC_SEGMENT;
     float nodes[QUERIES][4 * SC_LANES]; // keys have at most 1024 elements
     const float *q = w->q + j;
@@ -88,7 +95,7 @@ VECTOR_INLINE void score_four(const struct work *w, enum sc_cache_format format,
 
 VECTOR_INLINE void score_one(const struct work *w, enum sc_cache_format format, size_t group, size_t j)
 {
-    const char *keys = (const char *)w->args->kv.k + group * SC_LANES * w->k_bytes;
+    const char *keys = keys_of(w, group);
     size_t dim = w->args->kv.dim_k, n = w->args->n_queries, n_segments = (dim + SC_SEGMENT - 1) / SC_SEGMENT;
     float nodes[4 * SC_LANES];
     for (size_t s = 0, i = 0; s < n_segments; s++) {
@@ -224,7 +231,7 @@ static void add_rows(const struct values *v, size_t n, const float *const *e, fl
 VECTOR_INLINE void turn_keys(const struct work *w, enum sc_cache_format format, size_t group, size_t i0, size_t n,
                              float *out)
 {
-    const char *keys = (const char *)w->args->kv.k + group * SC_LANES * w->k_bytes;
+    const char *keys = keys_of(w, group);
     for (size_t i = 0; i < n; i++) {
         vfloat32m4_t k = load_keys(format, keys, w->args->kv.dim_k, i0 + i);
         __riscv_vsse32_v_f32m4(out + i, SC_LANES * sizeof *out, k, SC_LANES);
@@ -283,7 +290,8 @@ static void attend_segment(const struct work *w, size_t s, size_t depth)
         memset(y[j], 0, args->kv.dim_v * sizeof(float));
         exponentials(w, j, spans[j], y[j]);
     }
-    struct values v = { args->kv.format, args->kv.v, 0, w->v_bytes, args->kv.dim_v };
+    struct values v = { args->kv.format, NULL, s * SC_SEGMENT, w->v_bytes, args->kv.dim_v };
+    if (args->kv.v) v.rows = sc_kv_values(&args->kv, s);
     if (args->kv.v) add_rows(&v, args->n_queries, e, y, spans);
     else add_latent(w, args->n_queries, e, y, spans);
 }

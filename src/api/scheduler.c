@@ -1,0 +1,77 @@
+#include "api/api.h"
+
+#include <stdlib.h>
+
+#include "engine/scheduler.h"
+
+struct socle_scheduler {
+    const socle_model *model;
+    struct sc_scheduler *engine;
+};
+
+static struct sc_scheduler_options engine_options(const socle_scheduler_options *given)
+{
+    socle_scheduler_options o = given ? *given : (socle_scheduler_options){ 0 };
+    return (struct sc_scheduler_options){ .n_context = o.n_context,
+                                          .n_running = o.n_running,
+                                          .n_waiting = o.n_waiting,
+                                          .n_batch = o.n_batch,
+                                          .n_threads = o.n_threads,
+                                          .n_cache = o.n_cache,
+                                          .cache = sc_api_cache_format(o.cache),
+                                          .allow_overcommit = o.allow_overcommit,
+                                          .cpu = o.cpu };
+}
+
+static socle_status check_model(const socle_model *m, socle_error *err)
+{
+    if (!m->model) return sc_fail(err, SOCLE_UNSUPPORTED, "%s: holds a vocabulary but no weights", m->name);
+    if (m->tokenizer) return SOCLE_OK;
+    if (err) *err = m->text_error;
+    return m->text_error.status;
+}
+
+SC_EXPORT socle_status socle_scheduler_need(const socle_model *m, const socle_scheduler_options *options,
+                                            socle_memory *out, socle_error *err)
+{
+    struct sc_scheduler_options o = engine_options(options);
+    SC_TRY(check_model(m, err));
+    out->weights = sc_model_packed_bytes(m->model) + sc_model_mapped_bytes(m->model);
+    return sc_scheduler_need(m->model, &o, &out->cache, &out->work, err);
+}
+
+SC_EXPORT socle_status socle_scheduler_create(const socle_model *m, const socle_scheduler_options *options,
+                                              socle_scheduler **out, socle_error *err)
+{
+    struct sc_scheduler_options o = engine_options(options);
+    SC_TRY(check_model(m, err));
+    socle_scheduler *s = calloc(1, sizeof *s);
+    if (!s) return sc_fail_memory(err, sizeof *s, "a scheduler");
+    s->model = m;
+    socle_status status = sc_scheduler_create(m->model, m->tokenizer, &o, &s->engine, err);
+    if (status == SOCLE_OK) *out = s;
+    else free(s);
+    return status;
+}
+
+SC_EXPORT void socle_scheduler_free(socle_scheduler *s)
+{
+    if (!s) return;
+    sc_scheduler_free(s->engine);
+    free(s);
+}
+
+SC_EXPORT uint32_t socle_scheduler_n_context(const socle_scheduler *s) { return sc_scheduler_n_context(s->engine); }
+
+SC_EXPORT void socle_scheduler_describe(const socle_scheduler *s, socle_scheduler_state *out)
+{
+    sc_scheduler_describe(s->engine, out);
+}
+
+SC_EXPORT socle_status socle_request_start(socle_scheduler *s, const socle_request_options *options, uint64_t *id,
+                                           socle_error *err)
+{
+    return sc_scheduler_start(s->engine, options, id, err);
+}
+
+SC_EXPORT void socle_request_cancel(socle_scheduler *s, uint64_t id) { sc_scheduler_cancel(s->engine, id); }
