@@ -14,7 +14,7 @@
 #include "base/size.h"
 #include "fixtures.h"
 #include "text/chat.h"
-#include "text/special_tokens.h"
+#include "text/tokenizer_internal.h"
 #include "tiny_vocabulary.h"
 
 static const struct sc_template_options *pinned(void)
@@ -73,7 +73,9 @@ static socle_status encode_plainly(const struct sc_template *template, const str
     bool has_bos = bos.n_bytes && strncmp(out->text.data, bos.data, bos.n_bytes) == 0;
     struct sc_tokenize_options options = { .parse_special = true, .add_special = !has_bos };
     struct sc_text text = { out->text.data, out->text.n_bytes };
-    return sc_tokenizer_encode(t, text, &options, &out->ids, err);
+    SC_TRY(sc_tokenizer_encode(t, text, &options, &out->ids, err));
+    if (!has_bos && strcmp(sc_tokenizer_kind(t), "bert") == 0) out->ids.n--; // no [SEP]: the model goes on from there
+    return SOCLE_OK;
 }
 
 static void check_innocent(const char *name, const struct sc_tokenizer *t, const struct sc_template *template,
@@ -83,7 +85,6 @@ static void check_innocent(const char *name, const struct sc_tokenizer *t, const
     socle_error err;
     json_t *inputs = json_deep_copy(json_object_get(row, "inputs"));
     socle_status status = encode_plainly(template, t, inputs, &expected, &err);
-    if (strcmp(sc_tokenizer_kind(t), "bert") == 0 && expected.ids.n) expected.ids.n--; // no [SEP]: the model goes on
     assert_int_equal(sc_chat_encode(template, t, inputs, pinned(), &found.ids, &found.text, &err), status);
     bool same = expected.ids.n == found.ids.n &&
                 (!found.ids.n || memcmp(expected.ids.ids, found.ids.ids, found.ids.n * sizeof(int32_t)) == 0);
@@ -159,6 +160,7 @@ static size_t n_marks(const struct sc_tokenizer *t, const struct encoded *e)
     for (size_t i = 0; i < e->ids.n; i++) {
         enum sc_token_type type = sc_tokenizer_token_type(t, e->ids.ids[i]);
         struct sc_text text = sc_tokenizer_token_text(t, e->ids.ids[i]);
+        if (e->ids.ids[i] == sc_tokenizer_unk(t)) continue;
         n += type == SC_TOKEN_CONTROL || (type == SC_TOKEN_USER_DEFINED && memchr(text.data, '<', text.n_bytes));
     }
     return n;
@@ -232,7 +234,7 @@ static void marks_come_from_the_template_alone(void **state)
     tiny_bpe(&tiny, "gpt-2");
     tiny_token(&tiny, sc_text_of("user"), SC_TOKEN_CONTROL, 0);
     tiny_token(&tiny, sc_text_of("｜x｜"), SC_TOKEN_CONTROL, 0);
-    tiny_token(&tiny, sc_text_of("#"), SC_TOKEN_CONTROL, 0);
+    tiny_token(&tiny, sc_text_of("中"), SC_TOKEN_CONTROL, 0);
     tiny_token(&tiny, sc_text_of("zz"), SC_TOKEN_USER_DEFINED, 0);
     must(tiny_load(&tiny, &err), &err);
     const struct sc_tokenizer *t = tiny.tokenizer;
@@ -242,7 +244,7 @@ static void marks_come_from_the_template_alone(void **state)
     expect(t, "{{ a }}im_end|>", "{\"a\":\"<|im<|\"}", "<|im<|im_end|>");
     expect(t, "{{ a }}", "{\"a\":\"<|im<|im_end|>\\n<tool\"}", "<|im<|im_end|>\n<tool");
     // Of one character, of several bytes, of letters; words stay what they are.
-    expect(t, "#{{ a }}#", "{\"a\":\"#\"}", "{#}#{#}");
+    expect(t, "中{{ a }}中", "{\"a\":\"中\"}", "{中}中{中}");
     expect(t, "｜x｜{{ a }}", "{\"a\":\"｜x｜ é\"}", "{｜x｜}｜x｜ é");
     expect(t, "{{ a }}zz", "{\"a\":\"zz user\"}", "{zz} user{zz}");
     expect(t, "{% if m.role == 'user' %}yes{% endif %}", "{\"m\":{\"role\":\"user\"}}", "yes");
