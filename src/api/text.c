@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "text/chat.h"
+
 static socle_status need_text(const socle_model *m, socle_error *err)
 {
     if (m->tokenizer) return SOCLE_OK;
@@ -68,13 +70,18 @@ static socle_status parse_inputs(const char *inputs_json, json_t **out, socle_er
     return SOCLE_OK;
 }
 
+static struct sc_template_options render_options(const char *now)
+{
+    if (!now) now = getenv("SOCLE_NOW");
+    if (now && !*now) now = NULL; // set but empty: as if unset
+    return (struct sc_template_options){ .limits = sc_template_default_limits, .now = now };
+}
+
 static socle_status render(const struct sc_template *template, const json_t *inputs, const char *now, char **text,
                            size_t *n_text, socle_error *err)
 {
     struct sc_buffer out = { 0 };
-    if (!now) now = getenv("SOCLE_NOW");
-    if (now && !*now) now = NULL; // set but empty: as if unset
-    struct sc_template_options options = { .limits = sc_template_default_limits, .now = now };
+    struct sc_template_options options = render_options(now);
     socle_status status = sc_template_render(template, inputs, &options, &out, err);
     if (status != SOCLE_OK) {
         sc_buffer_free(&out);
@@ -100,31 +107,46 @@ SC_EXPORT socle_status socle_template_render(const char *source, size_t n_bytes,
     return status;
 }
 
-// Names a special token's text for the template unless the caller did.
-static void set_token(const socle_model *m, json_t *inputs, const char *key, int32_t id)
-{
-    if (id < 0 || json_object_get(inputs, key)) return;
-    struct sc_text text = sc_tokenizer_token_text(m->tokenizer, id);
-    json_object_set_new(inputs, key, json_stringn(text.data, text.n_bytes));
-}
-
-SC_EXPORT socle_status socle_model_render(const socle_model *m, const char *inputs_json, const char *now, char **text,
-                                          size_t *n_text, socle_error *err)
+static socle_status need_template(const socle_model *m, socle_error *err)
 {
     if (!m->template && m->template_error.status != SOCLE_OK) {
         if (err) *err = m->template_error;
         return m->template_error.status;
     }
-    if (!m->template) return sc_fail(err, SOCLE_UNSUPPORTED, "%s: has no chat template", m->name);
+    return m->template ? SOCLE_OK : sc_fail(err, SOCLE_UNSUPPORTED, "%s: has no chat template", m->name);
+}
+
+SC_EXPORT socle_status socle_model_render(const socle_model *m, const char *inputs_json, const char *now, char **text,
+                                          size_t *n_text, socle_error *err)
+{
+    SC_TRY(need_template(m, err));
     json_t *inputs;
     SC_TRY(parse_inputs(inputs_json, &inputs, err));
-    if (m->tokenizer) {
-        set_token(m, inputs, "bos_token", sc_tokenizer_bos(m->tokenizer));
-        set_token(m, inputs, "eos_token", sc_tokenizer_eos(m->tokenizer));
-        set_token(m, inputs, "unk_token", sc_tokenizer_unk(m->tokenizer));
-        set_token(m, inputs, "pad_token", sc_tokenizer_pad(m->tokenizer));
-    }
+    if (m->tokenizer) sc_chat_set_tokens(m->tokenizer, inputs, false);
     socle_status status = render(m->template, inputs, now, text, n_text, err);
     json_decref(inputs);
     return status;
+}
+
+SC_EXPORT socle_status socle_chat_encode(const socle_model *m, const char *inputs_json, const char *now, int32_t **ids,
+                                         size_t *n_ids, char **text, socle_error *err)
+{
+    SC_TRY(need_template(m, err));
+    SC_TRY(need_text(m, err));
+    json_t *inputs;
+    SC_TRY(parse_inputs(inputs_json, &inputs, err));
+    struct sc_token_ids list = { 0 };
+    struct sc_buffer out = { 0 };
+    struct sc_template_options options = render_options(now);
+    socle_status status = sc_chat_encode(m->template, m->tokenizer, inputs, &options, &list, text ? &out : NULL, err);
+    json_decref(inputs);
+    if (status != SOCLE_OK) {
+        sc_token_ids_free(&list);
+        sc_buffer_free(&out);
+        return status;
+    }
+    *ids = list.ids;
+    *n_ids = list.n;
+    if (text) *text = sc_buffer_take(&out);
+    return SOCLE_OK;
 }

@@ -54,43 +54,19 @@ static void on_progress(void *context, size_t done, size_t total)
     s->chat->echo = NULL;
 }
 
-// The text that the model is to go on from; freed by socle_free.
-static socle_status render(const struct cli_chat *chat, char **prompt, size_t *n_bytes, socle_error *err)
+// The tokens that the model is to go on from and, of a conversation, their text; both freed by socle_free.
+static socle_status encode(const struct cli_chat *chat, char **prompt, int32_t **ids, size_t *n, socle_error *err)
 {
-    if (chat->raw) {
-        *prompt = strdup(chat->text);
-        *n_bytes = strlen(chat->text);
-        return *prompt ? SOCLE_OK : sc_fail_memory(err, *n_bytes, "the prompt");
-    }
+    // What the person typed must not become special tokens: raw text has none, and a conversation its template's alone.
+    if (chat->raw) return socle_tokenize(chat->model, chat->text, strlen(chat->text), SOCLE_ADD_SPECIAL, ids, n, err);
     json_t *inputs = json_pack("{s:O, s:b}", "messages", chat->messages, "add_generation_prompt", 1);
     if (inputs && chat->variables) json_object_update(inputs, chat->variables);
     char *json = inputs ? json_dumps(inputs, JSON_COMPACT) : NULL;
     json_decref(inputs);
     if (!json) return sc_fail_memory(err, 0, "the conversation");
-    socle_status status = socle_model_render(chat->model, json, NULL, prompt, n_bytes, err);
+    socle_status status = socle_chat_encode(chat->model, json, NULL, ids, n, prompt, err);
     free(json);
     return status;
-}
-
-static bool starts_with_bos(const struct cli_chat *chat, const char *prompt, size_t n_bytes)
-{
-    char *bos = NULL;
-    size_t n = 0;
-    socle_error err;
-    if (chat->info.bos < 0 || socle_detokenize(chat->model, &chat->info.bos, 1, true, &bos, &n, &err) != SOCLE_OK)
-        return false;
-    bool starts = n > 0 && n <= n_bytes && memcmp(bos, prompt, n) == 0;
-    socle_free(bos);
-    return starts;
-}
-
-static socle_status tokenize(const struct cli_chat *chat, const char *prompt, size_t n_bytes, int32_t **ids, size_t *n,
-                             socle_error *err)
-{
-    // What the person typed raw must not become special tokens; a template's text is made of them.
-    unsigned flags = chat->raw ? 0 : SOCLE_PARSE_SPECIAL;
-    if (chat->raw || !starts_with_bos(chat, prompt, n_bytes)) flags |= SOCLE_ADD_SPECIAL;
-    return socle_tokenize(chat->model, prompt, n_bytes, flags, ids, n, err);
 }
 
 static socle_status generate(struct cli_chat *chat, struct stream *s, const int32_t *ids, size_t n_ids,
@@ -140,14 +116,13 @@ static int stream_answer(struct cli_chat *chat, char **answer)
     socle_error err;
     char *prompt = NULL;
     int32_t *ids = NULL;
-    size_t n_prompt = 0, n_ids = 0;
-    socle_status status = render(chat, &prompt, &n_prompt, &err);
-    if (status == SOCLE_OK) status = tokenize(chat, prompt, n_prompt, &ids, &n_ids, &err);
+    size_t n_ids = 0;
+    socle_status status = encode(chat, &prompt, &ids, &n_ids, &err);
     if (status == SOCLE_OK && n_ids == 0)
         status = sc_fail(&err, SOCLE_BAD_ARGUMENT, "the prompt is empty: there is nothing to go on from");
     if (status == SOCLE_OK) {
         cli_progress_begin(&s.progress, "prompt");
-        cli_reasoning_begin(&s.reasoning, prompt, n_prompt);
+        cli_reasoning_begin(&s.reasoning, prompt ? prompt : "", prompt ? strlen(prompt) : 0);
         status = generate(chat, &s, ids, n_ids, &err);
         cli_progress_end(&s.progress);
         cli_reasoning_end(&s.reasoning, show, &s);

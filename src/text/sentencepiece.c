@@ -14,14 +14,17 @@
 struct merge_context {
     const struct sc_vocabulary *vocabulary;
     const char *text;
+    bool without_marks;
 };
 
 // The token that a run of text merges into, or -1. Control, unknown and byte tokens are not words.
-static int32_t find_word(const struct sc_vocabulary *v, const char *text, size_t n_bytes)
+static int32_t find_word(const struct merge_context *context, const char *text, size_t n_bytes)
 {
+    const struct sc_vocabulary *v = context->vocabulary;
     if (n_bytes > v->max_bytes) return -1;
     int32_t id = sc_vocabulary_find(v, (struct sc_text){ text, n_bytes });
     if (id < 0) return -1;
+    if (context->without_marks && sc_special_is_mark(v, (uint32_t)id)) return -1;
     enum sc_token_type type = v->types[id];
     return type == SC_TOKEN_NORMAL || type == SC_TOKEN_USER_DEFINED || type == SC_TOKEN_UNUSED ? id : -1;
 }
@@ -40,7 +43,7 @@ static bool find_pair(const void *context, const struct sc_symbol *left, const s
                       uint32_t *priority, int32_t *id)
 {
     const struct merge_context *c = context;
-    *id = find_word(c->vocabulary, c->text + left->start, (size_t)left->n_bytes + right->n_bytes);
+    *id = find_word(c, c->text + left->start, (size_t)left->n_bytes + right->n_bytes);
     if (*id < 0) return false;
     *priority = priority_of(c->vocabulary->scores[*id]);
     return true;
@@ -100,12 +103,12 @@ static socle_status encode(struct sc_encoding *e, struct sc_text text)
     if (e->scratch.n_bytes == 0) return SOCLE_OK;
     const char *bytes = e->scratch.data;
     size_t n_bytes = e->scratch.n_bytes;
-    struct merge_context context = { &e->tokenizer->vocabulary, bytes };
+    struct merge_context context = { &e->tokenizer->vocabulary, bytes, e->had_guards };
     if (!sc_merger_begin(&e->merger, n_bytes)) return sc_encoding_no_memory(e);
     for (size_t at = 0, n; at < n_bytes; at += n) {
         uint32_t unused;
         n = SC_MAX(sc_utf8_decode(bytes + at, n_bytes - at, &unused), (size_t)1); // an invalid byte is a symbol, too
-        sc_merger_add(&e->merger, (uint32_t)at, (uint32_t)n, find_word(context.vocabulary, bytes + at, n));
+        sc_merger_add(&e->merger, (uint32_t)at, (uint32_t)n, find_word(&context, bytes + at, n));
     }
     sc_merger_run(&e->merger, find_pair, &context);
     bool after_unknown = false;

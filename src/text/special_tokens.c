@@ -39,6 +39,20 @@ static bool is_matched(const struct sc_vocabulary *v, uint32_t id)
            n_bytes <= SC_SPECIAL_BYTES_MAX;
 }
 
+bool sc_special_is_mark(const struct sc_vocabulary *v, uint32_t id)
+{
+    if (v->types[id] == SC_TOKEN_CONTROL || v->types[id] == SC_TOKEN_UNKNOWN) return true;
+    if (v->types[id] != SC_TOKEN_USER_DEFINED) return false;
+    static const char wide_bar[] = "\xEF\xBD\x9C"; // U+FF5C, which DeepSeek's marks are written with
+    struct sc_text text = v->texts[id];
+    for (size_t i = 0; i < text.n_bytes; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+        bool word = c >= 0x80 || c <= ' ' || (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+        if (!word || (text.n_bytes - i >= 3 && memcmp(text.data + i, wide_bar, 3) == 0)) return true;
+    }
+    return false;
+}
+
 socle_status sc_special_tokens_build(const struct sc_vocabulary *v,
                                      bool (*eats_space_after)(const struct sc_vocabulary *, uint32_t),
                                      struct sc_special_tokens *out, socle_error *err)
@@ -48,15 +62,19 @@ socle_status sc_special_tokens_build(const struct sc_vocabulary *v,
     size_t n_bytes = SC_MAX(n, (size_t)1) * sizeof(struct sc_special_token);
     out->words.tokens = malloc(n_bytes);
     out->all.tokens = malloc(n_bytes);
-    if (!out->words.tokens || !out->all.tokens) return sc_fail_memory(err, 2 * n_bytes, "special tokens");
+    out->marks.tokens = malloc(n_bytes);
+    if (!out->words.tokens || !out->all.tokens || !out->marks.tokens)
+        return sc_fail_memory(err, 3 * n_bytes, "special tokens");
     for (uint32_t id = 0; id < v->n; id++) {
         if (!is_matched(v, id)) continue;
         struct sc_special_token token = { v->texts[id], (int32_t)id, eats_space_after && eats_space_after(v, id) };
         out->all.tokens[out->all.n++] = token;
         if (v->types[id] == SC_TOKEN_USER_DEFINED) out->words.tokens[out->words.n++] = token;
+        if (sc_special_is_mark(v, id)) out->marks.tokens[out->marks.n++] = token;
     }
     index_list(&out->words);
     index_list(&out->all);
+    index_list(&out->marks);
     return SOCLE_OK;
 }
 
@@ -64,6 +82,7 @@ void sc_special_tokens_free(struct sc_special_tokens *special)
 {
     free(special->words.tokens);
     free(special->all.tokens);
+    free(special->marks.tokens);
     *special = (struct sc_special_tokens){ 0 };
 }
 
@@ -107,4 +126,18 @@ const struct sc_special_token *sc_special_list_find(const struct sc_special_list
         return found;
     }
     return NULL;
+}
+
+bool sc_special_list_has_beginning(const struct sc_special_list *list, struct sc_text beginning)
+{
+    if (beginning.n_bytes == 0) return false;
+    unsigned byte = (unsigned char)beginning.data[0];
+    size_t low = list->first[byte], high = list->first[byte + 1];
+    for (size_t depth = 1; low < high && depth < beginning.n_bytes; depth++) {
+        byte = (unsigned char)beginning.data[depth];
+        low = lower_bound(list, low, high, depth, byte);
+        high = lower_bound(list, low, high, depth, byte + 1);
+    }
+    // The shortest comes first, and only the last of the range is sure to be longer.
+    return low < high && list->tokens[high - 1].text.n_bytes > beginning.n_bytes;
 }

@@ -31,7 +31,12 @@ struct sc_special_list {
 struct sc_special_tokens {
     struct sc_special_list words; // user-defined tokens only
     struct sc_special_list all;   // and control and unknown tokens
+    struct sc_special_list marks; // what nobody but a chat template may write: see sc_special_is_mark
 };
+
+// Control and unknown tokens are marks, and so are user-defined tokens with punctuation ("<tool_call>"); other
+// user-defined tokens (a word, a run of spaces) mean no more than their letters do.
+bool sc_special_is_mark(const struct sc_vocabulary *vocabulary, uint32_t id);
 
 // Collects the special tokens of a vocabulary. `eats_space_after` (may be NULL) tells which do.
 socle_status sc_special_tokens_build(const struct sc_vocabulary *vocabulary,
@@ -42,5 +47,7 @@ void sc_special_tokens_free(struct sc_special_tokens *special);
 // The first special token at or after `from`: its place in *at, or NULL when there is none.
 const struct sc_special_token *sc_special_list_find(const struct sc_special_list *list, struct sc_text text,
                                                     size_t from, size_t *at);
+// Whether some token of the list is longer than `beginning` and begins with it. An empty one begins none.
+bool sc_special_list_has_beginning(const struct sc_special_list *list, struct sc_text beginning);
 
 #endif

@@ -274,16 +274,61 @@ static size_t skip_spaces(struct sc_text text, size_t at)
     return at;
 }
 
+static bool has_guard(struct sc_text text, size_t at)
+{
+    return text.n_bytes - at >= SC_TOKEN_GUARD_BYTES && memcmp(text.data + at, SC_TOKEN_GUARD, SC_TOKEN_GUARD_BYTES) == 0;
+}
+
+// As sc_special_list_find, without the tokens whose first character is guarded.
+static const struct sc_special_token *find_unguarded(const struct sc_special_list *list, struct sc_text text,
+                                                     size_t from, size_t *at)
+{
+    for (;; from = *at + 1) {
+        const struct sc_special_token *found = sc_special_list_find(list, text, from, at);
+        if (!found) return NULL;
+        uint32_t c;
+        size_t n = sc_utf8_decode(text.data + *at, text.n_bytes - *at, &c);
+        if (!has_guard(text, *at + SC_MAX(n, (size_t)1))) return found;
+    }
+}
+
+// Encodes a stretch between special tokens without the guards in it.
+static socle_status encode_guarded(struct sc_encoding *e, struct sc_text text)
+{
+    size_t begin = 0;
+    sc_buffer_clear(&e->unguarded);
+    for (size_t i = 0; i < text.n_bytes;) {
+        if (!has_guard(text, i)) {
+            i++;
+            continue;
+        }
+        sc_buffer_append(&e->unguarded, text.data + begin, i - begin);
+        begin = i += SC_TOKEN_GUARD_BYTES;
+    }
+    if (begin == 0) return e->tokenizer->kind->encode(e, text);
+    if (!sc_buffer_append(&e->unguarded, text.data + begin, text.n_bytes - begin)) return sc_encoding_no_memory(e);
+    if (e->unguarded.n_bytes == 0) return SOCLE_OK;
+    e->had_guards = true;
+    socle_status status =
+        e->tokenizer->kind->encode(e, (struct sc_text){ e->unguarded.data, e->unguarded.n_bytes });
+    e->had_guards = false;
+    return status;
+}
+
 static socle_status encode_all(struct sc_encoding *e, struct sc_text text, const struct sc_tokenize_options *options)
 {
     const struct sc_tokenizer *t = e->tokenizer;
-    const struct sc_special_list *list = options->parse_special ? &t->special.all : &t->special.words;
+    bool guarded = options->guarded;
+    const struct sc_special_list *list = options->parse_special || guarded ? &t->special.all : &t->special.words;
     if (options->add_special && t->add_bos && t->bos >= 0 && !sc_token_ids_append(e->out, t->bos))
         return sc_encoding_no_memory(e);
     for (size_t done = 0; done < text.n_bytes;) {
         size_t at = text.n_bytes;
-        const struct sc_special_token *special = sc_special_list_find(list, text, done, &at);
-        if (at > done) SC_TRY(t->kind->encode(e, (struct sc_text){ text.data + done, at - done }));
+        const struct sc_special_token *special =
+            guarded ? find_unguarded(list, text, done, &at) : sc_special_list_find(list, text, done, &at);
+        if (!special) at = text.n_bytes;
+        struct sc_text stretch = { text.data + done, at - done };
+        if (at > done) SC_TRY(guarded ? encode_guarded(e, stretch) : t->kind->encode(e, stretch));
         if (!special) break;
         if (!sc_token_ids_append(e->out, special->id)) return sc_encoding_no_memory(e);
         done = at + special->text.n_bytes;
@@ -314,6 +359,7 @@ socle_status sc_tokenizer_encode(const struct sc_tokenizer *t, struct sc_text te
     if (status != SOCLE_OK) out->n = n_before;
     sc_merger_free(&encoding.merger);
     sc_buffer_free(&encoding.scratch);
+    sc_buffer_free(&encoding.unguarded);
     sc_split_scratch_free(encoding.split_scratch);
     return status;
 }

@@ -51,7 +51,14 @@ struct sc_tokenize_options {
     // Read control tokens ("<|im_end|>") that stand in the text as tokens. Off for text from outside, which must not
     // be able to forge a turn. User-defined tokens are ordinary words and are read as tokens either way.
     bool parse_special;
+    // The text was rendered by text/chat.c: as parse_special, but a token whose first character has a guard
+    // (SC_TOKEN_GUARD) behind it is text, and the guards themselves are not tokenized.
+    bool guarded;
 };
+
+// U+FDD0, a noncharacter: Unicode sets it aside for a program's own use, so no text has it.
+#define SC_TOKEN_GUARD "\xEF\xB7\x90"
+enum { SC_TOKEN_GUARD_BYTES = 3 };
 
 // Appends the tokens of `text` to `out`. On failure `out` holds what it held before.
 // Errors: SOCLE_UNSUPPORTED (no text side), SOCLE_BAD_ARGUMENT (more than 1 GiB), SOCLE_NO_MEMORY.

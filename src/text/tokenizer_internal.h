@@ -18,6 +18,8 @@ struct sc_encoding {
     struct sc_merger merger;
     struct sc_buffer scratch;
     struct sc_split_scratch *split_scratch; // made when first needed
+    struct sc_buffer unguarded;             // a stretch without its guards
+    bool had_guards;                        // the stretch: it must not merge into a mark
     socle_error *err;
 };
 
