@@ -328,12 +328,12 @@ static void logprobs_are_those_of_the_logits(void **state)
     memcpy(tokens, a.prompt, a.n_prompt * sizeof *tokens);
     memcpy(tokens + a.n_prompt, a.answer.tokens, a.answer.n_tokens * sizeof *tokens);
     must(socle_evaluate(session, tokens, n, 0, keep, &seen, &err), &err);
-    assert_int_equal(a.answer.n_of_prompt, a.n_prompt - 1);
+    assert_int_equal(a.answer.n_of_prompt, a.n_prompt);
     for (size_t i = 0; i + 1 < n; i++) {
         const float *logits = seen.logits + i * info.n_vocab;
         double expected = logprob_of(logits, info.n_vocab, tokens[i + 1]);
         bool of_prompt = i + 1 < a.n_prompt;
-        float found = of_prompt ? a.answer.prompt_logprobs[i] : a.answer.logprobs[i + 1 - a.n_prompt];
+        float found = of_prompt ? a.answer.prompt_logprobs[i + 1] : a.answer.logprobs[i + 1 - a.n_prompt];
         assert_float_equal(found, expected, 1e-4);
         if (of_prompt) continue;
         const socle_alternative *top = a.answer.top[i + 1 - a.n_prompt];

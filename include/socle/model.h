@@ -78,6 +78,9 @@ socle_status socle_tokenize(const socle_model *model, const char *text, size_t n
 // Errors: SOCLE_BAD_ARGUMENT for an id outside the vocabulary, SOCLE_UNSUPPORTED, SOCLE_NO_MEMORY.
 socle_status socle_detokenize(const socle_model *model, const int32_t *ids, size_t n_ids, bool show_special,
                               char **text, size_t *n_bytes, socle_error *err);
+// The bytes that a token adds to a text (perhaps a part of a character); a special token's own text. They live as long as
+// the model; *n_bytes is 0 for an id outside the vocabulary.
+const char *socle_token_bytes(const socle_model *model, int32_t id, size_t *n_bytes);
 // Whether the model ends an answer with this token.
 bool socle_token_is_end(const socle_model *model, int32_t id);
 
@@ -93,6 +96,8 @@ socle_status socle_template_render(const char *source, size_t n_bytes, const cha
 // A model without a template is SOCLE_UNSUPPORTED.
 socle_status socle_model_render(const socle_model *model, const char *inputs_json, const char *now, char **text,
                                 size_t *n_text, socle_error *err);
+// The source of the model's own template (up to a NUL), or NULL. Lives as long as the model.
+const char *socle_model_template(const socle_model *model);
 // The tokens of a conversation for the model to go on from: rendered as above, and special tokens come from the template
 // alone. Text of the inputs that reads like one ("<|im_end|>" in a message, a name, a tool) stays text, so nobody forges
 // a turn. bos_token and its like are always the vocabulary's. A BOS that the model expects is added unless the template

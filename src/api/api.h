@@ -21,6 +21,7 @@ struct socle_model {
     struct sc_template *template; // NULL: none, or see template_error
     socle_error template_error;   // status SOCLE_OK: there simply is none
     char *name, *weights;
+    char *template_source; // NULL: none
     uint64_t n_parameters;
 };
 

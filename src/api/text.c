@@ -50,6 +50,15 @@ SC_EXPORT socle_status socle_detokenize(const socle_model *m, const int32_t *ids
     return *text ? SOCLE_OK : sc_fail_memory(err, n_ids, "a text");
 }
 
+SC_EXPORT const char *socle_token_bytes(const socle_model *m, int32_t id, size_t *n_bytes)
+{
+    struct sc_text text = m->tokenizer ? sc_tokenizer_token_bytes(m->tokenizer, id) : sc_text_of("");
+    *n_bytes = text.n_bytes;
+    return text.data;
+}
+
+SC_EXPORT const char *socle_model_template(const socle_model *m) { return m->template_source; }
+
 SC_EXPORT bool socle_token_is_end(const socle_model *m, int32_t id)
 {
     return m->tokenizer && sc_tokenizer_is_end(m->tokenizer, id);

@@ -341,6 +341,7 @@ static void hand_on(struct sc_scheduler *s)
         if (!failed && is_last) {
             sc_request_accept(r, &s->choices[i]);
         } else if (!failed) {
+            if (r->n_told == 0) sc_request_tell_prompt(r, &(struct sc_choice){ .token = r->tokens[0] });
             r->n_told = row->position + 1;
             sc_request_tell_prompt(r, &s->choices[i]);
         }

@@ -1,0 +1,200 @@
+// POST /v1/completions
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/generation.h"
+
+// ---- logprobs, as this interface had them: parallel lists
+
+static json_t *text_of(const struct generation *g, int32_t token)
+{
+    size_t n;
+    const char *bytes = socle_token_bytes(g->model->model, token, &n);
+    json_t *text = json_stringn(bytes, n);
+    return text ? text : json_string("\xef\xbf\xbd");
+}
+
+static void add_token(struct choice *c, const socle_token_event *event)
+{
+    json_t *top = event->n_top ? json_object() : json_null();
+    for (size_t i = 0; i < event->n_top; i++) {
+        json_t *text = text_of(c->g, event->top[i].token);
+        if (!json_object_get(top, json_string_value(text)))
+            json_object_set_new(top, json_string_value(text), json_real((double)event->top[i].logprob));
+        json_decref(text);
+    }
+    // Nothing comes before the prompt's first token, so it has no probability.
+    bool is_first = event->of_prompt && json_array_size(c->logprobs) == 0;
+    json_t *logprob = is_first ? json_null() : json_real((double)event->logprob);
+    json_array_append_new(c->logprobs, json_pack("{s:o, s:o, s:o}", "token", text_of(c->g, event->token), "logprob",
+                                                 logprob, "top", is_first ? (json_decref(top), json_null()) : top));
+}
+
+static json_t *take_logprobs(struct choice *c)
+{
+    json_t *tokens = json_array(), *values = json_array(), *tops = json_array(), *offsets = json_array(), *item;
+    size_t i, offset = 0;
+    if (!c->g->options.logprobs) return json_null();
+    json_array_foreach(c->logprobs, i, item)
+    {
+        json_t *token = json_object_get(item, "token");
+        json_array_append(tokens, token);
+        json_array_append(values, json_object_get(item, "logprob"));
+        json_array_append(tops, json_object_get(item, "top"));
+        json_array_append_new(offsets, json_integer((json_int_t)offset));
+        offset += json_string_length(token);
+    }
+    json_array_clear(c->logprobs);
+    return json_pack("{s:o, s:o, s:o, s:o}", "tokens", tokens, "token_logprobs", values, "top_logprobs", tops,
+                     "text_offset", offsets);
+}
+
+// ---- writing
+
+static json_t *completion(const struct generation *g, json_t *choices)
+{
+    return json_pack("{s:s, s:s, s:I, s:s, s:o}", "id", g->id, "object", "text_completion", "created",
+                     (json_int_t)g->created, "model", g->model->id, "choices", choices);
+}
+
+static json_t *choice_json(struct choice *c, const char *text, size_t n_bytes, const char *finish)
+{
+    return json_pack("{s:s#, s:i, s:o, s:s?}", "text", text ? text : "", (int)n_bytes, "index", (int)c->index, "logprobs",
+                     take_logprobs(c), "finish_reason", finish);
+}
+
+static void begin(struct generation *g) { (void)g; }
+
+static void send_piece(struct choice *c, const struct piece *p)
+{
+    exchange_stream_json(c->g->ex, NULL, completion(c->g, json_pack("[o]", choice_json(c, p->text, p->n_bytes, NULL))));
+}
+
+static void end_choice(struct choice *c)
+{
+    exchange_stream_json(c->g->ex, NULL, completion(c->g, json_pack("[o]", choice_json(c, "", 0, openai_finish(c)))));
+}
+
+static void end(struct generation *g)
+{
+    if (g->options.include_usage) {
+        json_t *last = completion(g, json_array());
+        json_object_set_new(last, "usage", openai_usage(g));
+        exchange_stream_json(g->ex, NULL, last);
+    }
+    exchange_stream_data(g->ex, "[DONE]");
+}
+
+static json_t *whole(struct generation *g)
+{
+    json_t *choices = json_array();
+    for (uint32_t i = 0; i < g->n_choices; i++) {
+        struct choice *c = &g->choices[i];
+        json_array_append_new(choices, choice_json(c, c->text.data, c->text.n_bytes, openai_finish(c)));
+    }
+    json_t *json = completion(g, choices);
+    json_object_set_new(json, "usage", openai_usage(g));
+    return json;
+}
+
+static const struct dialect dialect = { .id_prefix = "cmpl-",
+                                        .plain = true,
+                                        .begin = begin,
+                                        .piece = send_piece,
+                                        .end_choice = end_choice,
+                                        .end = end,
+                                        .token = add_token,
+                                        .whole = whole };
+
+// ---- the route
+
+struct prompt {
+    int32_t *ids;
+    size_t n_ids;
+    char *text; // of the prompt, for `echo`
+};
+
+static bool refuse_prompt(struct exchange *ex)
+{
+    exchange_fail(ex, 400, "invalid_type", "prompt",
+                  "Invalid type for 'prompt': expected a string or an array of token numbers (one prompt a request).");
+    return false;
+}
+
+static bool read_ids(struct exchange *ex, const json_t *list, struct prompt *out)
+{
+    const json_t *id;
+    size_t i;
+    out->ids = calloc(json_array_size(list) + 1, sizeof *out->ids);
+    json_array_foreach(list, i, id)
+    {
+        json_int_t value = json_integer_value(id);
+        if (!json_is_integer(id) || value < 0 || value > INT32_MAX) return refuse_prompt(ex);
+        out->ids[out->n_ids++] = (int32_t)value;
+    }
+    return true;
+}
+
+// A string, an array of tokens, or an array with one of these.
+static bool read_prompt(struct exchange *ex, const struct served_model *model, bool echo, struct prompt *out)
+{
+    const json_t *prompt = json_object_get(ex->json, "prompt");
+    socle_error err;
+    size_t n_bytes;
+    if (json_is_array(prompt) && json_array_size(prompt) == 1 && !json_is_integer(json_array_get(prompt, 0)))
+        prompt = json_array_get(prompt, 0);
+    socle_status status = SOCLE_OK;
+    if (json_is_string(prompt))
+        status = socle_tokenize(model->model, json_string_value(prompt), json_string_length(prompt), SOCLE_ADD_SPECIAL,
+                                &out->ids, &out->n_ids, &err);
+    else if (!json_is_array(prompt)) return refuse_prompt(ex);
+    else if (!read_ids(ex, prompt, out)) return false;
+    if (status == SOCLE_OK && echo)
+        status = socle_detokenize(model->model, out->ids, out->n_ids, false, &out->text, &n_bytes, &err);
+    if (status == SOCLE_OK) return true;
+    exchange_fail(ex, http_status_of(status), NULL, "prompt", "%s", err.message);
+    return false;
+}
+
+static bool read_options(struct exchange *ex, struct request_options *o, bool *echo)
+{
+    uint64_t n_logprobs = UINT64_MAX;
+    const json_t *max_tokens = json_object_get(ex->json, "max_tokens");
+    if (!read_flag(ex, ex->json, "echo", echo)) return false;
+    // Evaluation harnesses ask for no token at all: only the prompt's probabilities.
+    bool none = json_is_integer(max_tokens) && json_integer_value(max_tokens) == 0;
+    if (none) json_object_del(ex->json, "max_tokens");
+    if (!read_request_options(ex, ex->json, "stop", o)) return false;
+    if (json_is_integer(json_object_get(ex->json, "logprobs"))) {
+        if (!read_count(ex, ex->json, "logprobs", 0, 20, &n_logprobs)) return false;
+        o->logprobs = true;
+        o->n_top_logprobs = (uint32_t)n_logprobs;
+    }
+    o->only_prompt = none;
+    if (none) o->n_predict = 1;
+    else if (!json_object_get(ex->json, "max_tokens")) o->n_predict = o->n_predict ? o->n_predict : 16;
+    if (!none || *echo) return true;
+    exchange_fail(ex, 400, "integer_below_min_value", "max_tokens", "Invalid 'max_tokens': 0 needs 'echo'.");
+    return false;
+}
+
+void serve_completions(struct exchange *ex, const char *path)
+{
+    struct request_options *o = calloc(1, sizeof *o);
+    struct prompt prompt = { 0 };
+    struct served_model *model;
+    bool echo = false;
+    (void)path;
+    if (!o) exchange_fail(ex, 500, NULL, NULL, "out of memory");
+    else if (read_options(ex, o, &echo) && (model = take_model(ex))) {
+        if (read_prompt(ex, model, echo, &prompt)) {
+            generation_start(ex, model, &dialect, o, prompt.ids, prompt.n_ids, prompt.text, NULL, echo);
+            prompt.text = NULL;
+        } else {
+            served_models_give(ex->server->models, model);
+        }
+    }
+    free(prompt.ids);
+    free(prompt.text);
+    free(o);
+}

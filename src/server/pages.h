@@ -1,0 +1,10 @@
+// The chat page and the status page, which the program carries inside.
+#ifndef SC_SERVER_PAGES_H
+#define SC_SERVER_PAGES_H
+
+#include "server/server.h"
+
+// Replies with the file of that path; false when there is none.
+bool pages_serve(struct exchange *ex, const char *path);
+
+#endif

@@ -1,0 +1,17 @@
+// The list of routes: ROUTE(method, path, handler, error style, scope, flags). A handler of a file of its own and a line
+// here make one. Scopes are those of API keys; "" needs no key.
+ROUTE(GET, "/health", serve_health, ERRORS_OPENAI, "", 0)
+ROUTE(GET, "/ready", serve_ready, ERRORS_OPENAI, "", 0)
+ROUTE(GET, "/metrics", serve_metrics, ERRORS_OPENAI, "admin", 0)
+ROUTE(GET, "/status.json", serve_status, ERRORS_OPENAI, "admin", 0)
+ROUTE(GET, "/openapi.json", serve_openapi, ERRORS_OPENAI, "", 0)
+ROUTE(GET, "/v1/models", serve_models, ERRORS_OPENAI, "models", 0)
+ROUTE(GET, "/v1/models/*", serve_model, ERRORS_OPENAI, "models", 0)
+ROUTE(POST, "/v1/chat/completions", serve_chat_completions, ERRORS_OPENAI, "chat", TAKES_JSON)
+ROUTE(POST, "/v1/completions", serve_completions, ERRORS_OPENAI, "chat", TAKES_JSON)
+ROUTE(POST, "/v1/responses", serve_responses, ERRORS_OPENAI, "chat", TAKES_JSON)
+ROUTE(POST, "/v1/messages", serve_messages, ERRORS_ANTHROPIC, "chat", TAKES_JSON)
+ROUTE(POST, "/v1/messages/count_tokens", serve_count_tokens, ERRORS_ANTHROPIC, "chat", TAKES_JSON)
+ROUTE(POST, "/tokenize", serve_tokenize, ERRORS_OPENAI, "chat", TAKES_JSON)
+ROUTE(POST, "/detokenize", serve_detokenize, ERRORS_OPENAI, "chat", TAKES_JSON)
+ROUTE(POST, "/apply-template", serve_apply_template, ERRORS_OPENAI, "chat", TAKES_JSON)
