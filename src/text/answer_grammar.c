@@ -1,0 +1,346 @@
+// Grammars of calls, in GBNF, from a syntax's descriptor and the tools of a request:
+//
+//   root   ::= call ("\n" call)*
+//   call   ::= "<tool_call>\n{\"name\": \"" tool-0 "}\n</tool_call>"
+//   tool-0 ::= "weather" "\", \"arguments\": " args-0
+//   args-0 ::= %json {"type": "object", …}
+//
+// Where arguments are tags, each is a rule of its own: a string is free text up to its end mark, or one of its `enum`.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/size.h"
+#include "text/answer_syntax.h"
+#include "text/utf8.h"
+
+struct writer {
+    const struct sc_answer_syntax *syntax;
+    const struct sc_answer_grammar_options *options;
+    struct sc_buffer *out;
+    const char *value_end; // with its newline
+    socle_error *err;
+};
+
+// ---- pieces of GBNF
+
+// What a GBNF literal or class holds for a character; control characters and those with a meaning are escaped.
+static void write_character(struct sc_buffer *out, const char *character, size_t n)
+{
+    unsigned char c = (unsigned char)character[0];
+    if (c == '\n') sc_buffer_append_string(out, "\\n");
+    else if (c < 0x20 || (n == 1 && strchr("]^-", c))) sc_buffer_printf(out, "\\x%02X", c);
+    else if (c == '"' || c == '\\') sc_buffer_printf(out, "\\%c", c);
+    else sc_buffer_append(out, character, n);
+}
+
+static size_t character_length(const char *text)
+{
+    uint32_t c;
+    size_t n = sc_utf8_decode(text, strnlen(text, 4), &c);
+    return n ? n : 1;
+}
+
+// A literal and a space behind it; nothing for an empty text.
+static void write_literal(struct sc_buffer *out, const char *text)
+{
+    if (!*text) return;
+    sc_buffer_append_char(out, '"');
+    for (size_t n; *text; text += n) {
+        n = character_length(text);
+        write_character(out, text, n);
+    }
+    sc_buffer_append_string(out, "\" ");
+}
+
+static void write_piece(struct sc_buffer *out, const char *gbnf)
+{
+    if (gbnf) sc_buffer_printf(out, "%s ", gbnf);
+}
+
+static void write_json_terminal(struct sc_buffer *out, const json_t *schema)
+{
+    char *text = json_dumps(schema, JSON_COMPACT | JSON_ENCODE_ANY);
+    sc_buffer_printf(out, "%%json %s ", text ? text : "{}");
+    out->failed = out->failed || !text;
+    free(text);
+}
+
+enum { MARK_CHARACTERS_MAX = 64 };
+
+struct mark {
+    const char *characters[MARK_CHARACTERS_MAX];
+    size_t lengths[MARK_CHARACTERS_MAX], n;
+};
+
+static bool same(const struct mark *m, size_t a, size_t b)
+{
+    return m->lengths[a] == m->lengths[b] && memcmp(m->characters[a], m->characters[b], m->lengths[a]) == 0;
+}
+
+// How much of the mark stands at the end of its first `n` characters followed by its character `next`.
+static size_t matched_after(const struct mark *m, size_t n, size_t next)
+{
+    for (size_t k = n + 1; k > 0; k--) { // is the mark's beginning of k characters that end?
+        bool ends = same(m, k - 1, next);
+        for (size_t i = 0; ends && i + 1 < k; i++) ends = same(m, i, n - (k - 1) + i);
+        if (ends) return k;
+    }
+    return 0;
+}
+
+// Rules for any text that ends with the first `mark` in it: NAME-i stands where i characters of the mark were just read.
+static void write_text_until(struct sc_buffer *out, const char *name, const char *mark)
+{
+    struct mark m = { .n = 0 };
+    for (; *mark && m.n < MARK_CHARACTERS_MAX; mark += m.lengths[m.n++]) {
+        m.characters[m.n] = mark;
+        m.lengths[m.n] = character_length(mark);
+    }
+    sc_buffer_printf(out, "%s ::= %s-0\n", name, name);
+    for (size_t i = 0; i < m.n; i++) {
+        struct sc_buffer others = { 0 };
+        sc_buffer_printf(out, "%s-%zu ::= ", name, i);
+        for (size_t c = 0; c <= i; c++) {
+            bool seen = false;
+            for (size_t b = 0; b < c; b++) seen = seen || same(&m, b, c);
+            if (seen) continue;
+            size_t to = matched_after(&m, i, c);
+            sc_buffer_append_string(out, "\"");
+            write_character(out, m.characters[c], m.lengths[c]);
+            if (to == m.n) sc_buffer_append_string(out, "\" | ");
+            else sc_buffer_printf(out, "\" %s-%zu | ", name, to);
+            write_character(&others, m.characters[c], m.lengths[c]);
+        }
+        sc_buffer_printf(out, "[^%s] %s-0\n", others.data ? others.data : "", name);
+        sc_buffer_free(&others);
+    }
+}
+
+// ---- arguments as tags
+
+// A schema with what it may refer to.
+static json_t *schema_of(const json_t *parameters, const json_t *schema)
+{
+    static const char *const shared[] = { "$defs", "definitions" };
+    json_t *copy = json_is_object(schema) ? json_copy((json_t *)schema) : json_object();
+    for (size_t i = 0; i < SC_COUNT(shared); i++) {
+        json_t *definitions = json_object_get(parameters, shared[i]);
+        if (definitions && !json_object_get(copy, shared[i])) json_object_set(copy, shared[i], definitions);
+    }
+    return copy;
+}
+
+static const char *middle_of(const struct sc_answer_tags *tags, uint8_t type)
+{
+    for (size_t i = 0; i < SC_COUNT(tags->middles) && tags->middles[i].text; i++)
+        if (tags->middles[i].type == type || tags->middles[i].type == SC_VALUE_ANY) return tags->middles[i].text;
+    return tags->middles[0].text;
+}
+
+static void write_choices(struct sc_buffer *out, const json_t *values)
+{
+    sc_buffer_append_string(out, "( ");
+    for (size_t i = 0; i < json_array_size(values); i++) {
+        const char *text = json_string_value(json_array_get(values, i));
+        if (i) sc_buffer_append_string(out, "| ");
+        if (text && *text) write_literal(out, text);
+        else sc_buffer_append_string(out, "\"\" ");
+    }
+    sc_buffer_append_string(out, ") ");
+}
+
+static void write_parameter(struct writer *w, const json_t *parameters, const char *key, const json_t *schema)
+{
+    const struct sc_answer_tags *tags = w->syntax->tags;
+    uint8_t type = sc_answer_value_type(schema);
+    const json_t *choices = json_object_get(schema, "enum");
+    write_literal(w->out, tags->open);
+    write_literal(w->out, key);
+    write_literal(w->out, middle_of(tags, type == SC_VALUE_JSON ? SC_VALUE_JSON : SC_VALUE_STRING));
+    if (tags->newlines) write_literal(w->out, "\n");
+    bool chosen = type == SC_VALUE_STRING && json_array_size(choices) > 0;
+    if (type == SC_VALUE_JSON) {
+        json_t *whole = schema_of(parameters, schema);
+        write_json_terminal(w->out, whole);
+        json_decref(whole);
+    } else if (chosen) {
+        write_choices(w->out, choices);
+    } else {
+        sc_buffer_append_string(w->out, "text ");
+    }
+    if (chosen || type == SC_VALUE_JSON) write_literal(w->out, w->value_end);
+    sc_buffer_append_string(w->out, "\"\\n\"\n");
+}
+
+static bool is_required(const json_t *parameters, const char *key)
+{
+    const json_t *required = json_object_get(parameters, "required");
+    for (size_t i = 0; i < json_array_size(required); i++) {
+        const char *text = json_string_value(json_array_get(required, i));
+        if (text && strcmp(text, key) == 0) return true;
+    }
+    return false;
+}
+
+static void write_tags(struct writer *w, size_t tool, const json_t *parameters)
+{
+    json_t *properties = json_object_get(parameters, "properties"), *schema;
+    const char *key;
+    size_t i = 0;
+    sc_buffer_printf(w->out, "args-%zu ::= \"\" ", tool);
+    json_object_foreach (properties, key, schema)
+        sc_buffer_printf(w->out, "arg-%zu-%zu%s ", tool, i++, is_required(parameters, key) ? "" : "?");
+    sc_buffer_append_string(w->out, "\n");
+    i = 0;
+    json_object_foreach (properties, key, schema) {
+        sc_buffer_printf(w->out, "arg-%zu-%zu ::= ", tool, i++);
+        write_parameter(w, parameters, key, schema);
+    }
+}
+
+// ---- calls
+
+static void write_name(struct writer *w, const char *name)
+{
+    struct sc_buffer escaped = { 0 };
+    if (w->syntax->written.in_json) sc_json_escape(&escaped, name, strlen(name));
+    write_literal(w->out, escaped.data ? escaped.data : name);
+    w->out->failed = w->out->failed || escaped.failed;
+    sc_buffer_free(&escaped);
+}
+
+static void write_tool(struct writer *w, size_t i, const json_t *tool)
+{
+    const struct sc_answer_written *written = &w->syntax->written;
+    const json_t *parameters = sc_answer_tool_parameters(tool);
+    sc_buffer_printf(w->out, "tool-%zu ::= ", i);
+    write_name(w, json_string_value(json_object_get(tool, "name")));
+    write_piece(w->out, written->after_name);
+    write_literal(w->out, written->arguments);
+    sc_buffer_printf(w->out, "args-%zu\n", i);
+    if (w->syntax->tags) {
+        write_tags(w, i, parameters);
+        return;
+    }
+    json_t *any = parameters ? NULL : json_pack("{s:s}", "type", "object");
+    sc_buffer_printf(w->out, "args-%zu ::= ", i);
+    write_json_terminal(w->out, parameters ? parameters : any);
+    sc_buffer_append_string(w->out, "\n");
+    json_decref(any);
+}
+
+// The tools that may be called: their rules, and "tool" for any of them.
+static socle_status write_tools(struct writer *w)
+{
+    struct sc_buffer names = { 0 };
+    const char *only = w->options->name;
+    size_t n = 0;
+    for (size_t i = 0; i < json_array_size(w->options->tools); i++) {
+        const json_t *tool = json_array_get(w->options->tools, i), *function = json_object_get(tool, "function");
+        if (function) tool = function;
+        const char *name = json_string_value(json_object_get(tool, "name"));
+        if (!name || !*name) {
+            sc_buffer_free(&names);
+            return sc_fail(w->err, SOCLE_BAD_ARGUMENT, "tools[%zu]: expected a function with a name", i);
+        }
+        if (only && strcmp(only, name) != 0) continue;
+        sc_buffer_printf(&names, "%stool-%zu", n ? " | " : "", n);
+        write_tool(w, n++, tool);
+    }
+    if (n) sc_buffer_printf(w->out, "tool ::= %s\n", names.data ? names.data : "");
+    w->out->failed = w->out->failed || names.failed;
+    sc_buffer_free(&names);
+    if (n) return SOCLE_OK;
+    return only ? sc_fail(w->err, SOCLE_BAD_ARGUMENT, "there is no tool \"%.100s\" to be called", only)
+                : sc_fail(w->err, SOCLE_BAD_ARGUMENT, "there are no tools to be called");
+}
+
+// What stands behind the beginning of a call.
+static void write_rest_of_call(struct writer *w)
+{
+    const struct sc_answer_written *written = &w->syntax->written;
+    write_piece(w->out, written->before_name);
+    sc_buffer_append_string(w->out, "tool ");
+    write_piece(w->out, written->after_arguments);
+    write_literal(w->out, written->ends);
+}
+
+// The beginning of the first call, or what of it stands behind the trigger.
+static void write_opening(struct writer *w)
+{
+    const struct sc_answer_written *written = &w->syntax->written;
+    struct sc_buffer opening = { 0 };
+    sc_buffer_printf(&opening, "%s%s", written->opens, written->call);
+    const char *text = opening.data ? opening.data : "";
+    const char *trigger = w->options->choice == SC_ANSWER_AUTO ? strstr(text, written->trigger) : NULL;
+    write_literal(w->out, trigger ? trigger + strlen(written->trigger) : text);
+    w->out->failed = w->out->failed || opening.failed;
+    sc_buffer_free(&opening);
+}
+
+// Reasoning before a call that is asked for: *close is its end mark where there may be some.
+static void write_reasoning(struct writer *w, const char **close)
+{
+    const struct sc_answer_written *written = &w->syntax->written;
+    const struct sc_answer_pair *open = sc_answer_opened(w->syntax, w->options->prompt);
+    *close = NULL;
+    if (w->options->choice == SC_ANSWER_AUTO) return;
+    if (open) {
+        *close = open->close;
+        sc_buffer_append_string(w->out, "thought [ \\n]* ");
+    } else if (written->thinks) {
+        *close = written->thought;
+        sc_buffer_append_string(w->out, "( ");
+        write_literal(w->out, written->thinks);
+        sc_buffer_append_string(w->out, "thought )? ");
+    }
+}
+
+static socle_status write_grammar(struct writer *w)
+{
+    const struct sc_answer_written *written = &w->syntax->written;
+    const char *close;
+    sc_buffer_append_string(w->out, "root ::= ");
+    write_reasoning(w, &close);
+    write_opening(w);
+    write_rest_of_call(w);
+    bool more = w->options->parallel && written->between;
+    if (more) {
+        sc_buffer_append_string(w->out, "( ");
+        write_literal(w->out, written->between);
+        sc_buffer_append_string(w->out, "call )* ");
+    }
+    if (written->closes) write_literal(w->out, written->closes);
+    sc_buffer_append_string(w->out, "\n");
+    if (more) {
+        sc_buffer_append_string(w->out, "call ::= ");
+        write_literal(w->out, written->call);
+        write_rest_of_call(w);
+        sc_buffer_append_string(w->out, "\n");
+    }
+    if (close) write_text_until(w->out, "thought", close);
+    if (w->syntax->tags) write_text_until(w->out, "text", w->value_end);
+    return write_tools(w);
+}
+
+socle_status sc_answer_grammar(const struct sc_answer_syntax *syntax, const struct sc_answer_grammar_options *options,
+                               struct sc_buffer *out, const char **trigger, socle_error *err)
+{
+    if (!syntax || !syntax->written.call)
+        return sc_fail(err, SOCLE_UNSUPPORTED, "calls of tools cannot be asked for from this model: %s%s",
+                       syntax ? "no grammar is known of its syntax, " : "its chat template shows none",
+                       syntax ? syntax->name : "");
+    struct sc_buffer text = { 0 };
+    char value_end[64] = "";
+    if (syntax->tags)
+        snprintf(value_end, sizeof value_end, "%s%s", syntax->tags->newlines ? "\n" : "", syntax->tags->value_end);
+    struct writer writer = { syntax, options, &text, value_end, err };
+    socle_status status = write_grammar(&writer);
+    if (status == SOCLE_OK && (text.failed || !sc_buffer_append(out, text.data, text.n_bytes)))
+        status = sc_fail_memory(err, text.n_bytes, "a grammar");
+    sc_buffer_free(&text);
+    if (status != SOCLE_OK) return status;
+    *trigger = options->choice == SC_ANSWER_AUTO ? syntax->written.trigger : NULL;
+    return SOCLE_OK;
+}
