@@ -1,5 +1,6 @@
 // The list of commands, in the order of `socle --help`: CLI_COMMAND(name). To add one: src/cli/<name>.c and a line here.
 CLI_COMMAND(run)
+CLI_COMMAND(serve)
 CLI_COMMAND(inspect)
 CLI_COMMAND(tokenize)
 CLI_COMMAND(template)
