@@ -10,3 +10,6 @@ CLI_COMMAND(quantize)
 CLI_COMMAND(imatrix)
 CLI_COMMAND(bench)
 CLI_COMMAND(doctor)
+#ifdef SC_HAVE_SERVER
+CLI_COMMAND(key)
+#endif
