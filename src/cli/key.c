@@ -329,9 +329,9 @@ const struct cli_command cli_key = {
     .name = "key",
     .summary = "say who may use the server: add, list, revoke API keys",
     .usage = "add NAME | list | revoke NAME|ID [options]",
-    .examples = "  socle key add alice                          # prints the key, once\n"
+    .examples = "  socle key add alice                      # prints the key, once\n"
                 "  socle key add ward-3 --scopes chat --expires 90d --tokens-per-day 200000\n"
-                "  socle key list                               # who there is, and what they used\n"
-                "  socle key revoke alice                       # at once, in a running server, too\n",
+                "  socle key list                           # who there is, and what they used\n"
+                "  socle key revoke alice                   # at once, in a running server, too\n",
     .run = run,
 };
