@@ -4,7 +4,7 @@ _socle() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} options
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W 'run inspect tokenize template logits perplexity quantize imatrix pack bench doctor --help --version' -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W 'run inspect tokenize template logits perplexity quantize imatrix pack bench doctor key --help --version' -- "$current")
         return
     fi
     case $previous in
@@ -13,6 +13,9 @@ _socle() {
         return ;;
     --cpu)
         mapfile -t COMPREPLY < <(compgen -W 'base avx2 avxvnni avx512 avx512vnni neon dotprod i8mm rvv' -- "$current")
+        return ;;
+    --scopes)
+        mapfile -t COMPREPLY < <(compgen -W 'chat embeddings admin chat,embeddings' -- "$current")
         return ;;
     --imatrix | --verify)
         mapfile -t COMPREPLY < <(compgen -f -X '!*.gguf' -- "$current"; compgen -d -- "$current")
@@ -46,6 +49,12 @@ _socle() {
     pack) options='--verify --threads' ;;
     bench) options='--model --prompt --generate --runs --depth --ops --svg --json --no-limits --batch --cache
         --threads --cpu --overcommit' ;;
+    key)
+        options='--db --scopes --expires --requests-per-minute --tokens-per-day --concurrency --days --json'
+        if [ "$COMP_CWORD" -eq 2 ] && [[ $current != -* ]]; then
+            mapfile -t COMPREPLY < <(compgen -W 'add list revoke' -- "$current")
+            return
+        fi ;;
     doctor) options='--quick --json --threads --cpu' ;;
     *) return ;;
     esac

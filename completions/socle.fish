@@ -1,6 +1,6 @@
 # Completion of socle(1) for fish.
 
-set -l commands run inspect tokenize template logits perplexity quantize imatrix pack bench doctor
+set -l commands run inspect tokenize template logits perplexity quantize imatrix pack bench doctor key
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -l help -d 'list the commands'
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -l version -d 'show the version'
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a run -d 'answer, converse, or go on with a text'
@@ -14,6 +14,7 @@ complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a imatrix -
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a pack -d 'a model file that starts at once'
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a bench -d 'speed of a model'
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a doctor -d 'what this machine can run'
+complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a key -d 'who may use the server'
 complete -c socle -f -n "__fish_seen_subcommand_from $commands" -s h -l help -d 'show help'
 
 complete -c socle -n '__fish_seen_subcommand_from run' -s m -l model -r -F -d 'the model, a GGUF file'
@@ -125,3 +126,13 @@ complete -c socle -n '__fish_seen_subcommand_from doctor' -l quick -f -d 'measur
 complete -c socle -n '__fish_seen_subcommand_from doctor' -l json -f -d 'the findings as JSON'
 complete -c socle -n '__fish_seen_subcommand_from doctor' -s t -l threads -x -d 'threads to measure with'
 complete -c socle -n '__fish_seen_subcommand_from doctor' -l cpu -x -a 'base avx2 avxvnni avx512 avx512vnni neon dotprod i8mm rvv' -d 'instruction-set level'
+
+complete -c socle -n '__fish_seen_subcommand_from key; and not __fish_seen_subcommand_from add list revoke' -f -a 'add list revoke' -d 'action'
+complete -c socle -n '__fish_seen_subcommand_from key' -l db -r -F -d 'the database'
+complete -c socle -n '__fish_seen_subcommand_from key' -l scopes -x -a 'chat embeddings admin chat,embeddings' -d 'what the key is for'
+complete -c socle -n '__fish_seen_subcommand_from key' -l expires -x -d 'until when: 30d, or a date'
+complete -c socle -n '__fish_seen_subcommand_from key' -l requests-per-minute -x -d 'requests a minute'
+complete -c socle -n '__fish_seen_subcommand_from key' -l tokens-per-day -x -d 'computed tokens a day'
+complete -c socle -n '__fish_seen_subcommand_from key' -l concurrency -x -d 'requests at the same time'
+complete -c socle -n '__fish_seen_subcommand_from key' -l days -x -d 'usage of each of the last days'
+complete -c socle -n '__fish_seen_subcommand_from key' -l json -f -d 'everything as JSON'

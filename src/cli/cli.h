@@ -63,6 +63,11 @@ int cli_parse(const struct cli_command *command, const struct cli_option *option
 // Sets the option's target from text; false when the text is not of its kind.
 bool cli_assign(const struct cli_option *option, const char *value);
 
+const char *cli_expected(enum cli_kind kind); // what cli_assign expects: "a whole number"
+
+// The row of this name; NULL when there is none.
+const struct cli_option *cli_find_option(const struct cli_option *options, const char *name, size_t n_bytes);
+
 // The candidate that `word` was probably meant to be, or NULL.
 const char *cli_suggest(const char *word, const char *const *candidates, size_t n);
 

@@ -120,7 +120,7 @@ bool cli_assign(const struct cli_option *option, const char *value)
     return false;
 }
 
-static const struct cli_option *find(const struct cli_option *options, const char *name, size_t n)
+const struct cli_option *cli_find_option(const struct cli_option *options, const char *name, size_t n)
 {
     for (; options->name; options++)
         if (options->help && strlen(options->name) == n && strncmp(options->name, name, n) == 0) return options;
@@ -145,7 +145,7 @@ static int fail_unknown(const struct cli_command *command, const struct cli_opti
     return cli_misuse("no option is called '%s'; 'socle %s --help' lists them", word, command->name);
 }
 
-static const char *expected(enum cli_kind kind)
+const char *cli_expected(enum cli_kind kind)
 {
     return kind == CLI_F32     ? "a number"
            : kind == CLI_TEXTS ? "fewer of these"
@@ -177,7 +177,7 @@ int cli_parse(const struct cli_command *command, const struct cli_option *option
         const struct cli_option *option;
         if (word[1] == '-') {
             size_t n_name = strcspn(word + 2, "=");
-            option = find(options, word + 2, n_name);
+            option = cli_find_option(options, word + 2, n_name);
             if (word[2 + n_name] == '=') value = word + 2 + n_name + 1;
         } else {
             option = find_letter(options, word[1]);
@@ -189,7 +189,7 @@ int cli_parse(const struct cli_command *command, const struct cli_option *option
         if (option->kind != CLI_FLAG && !value)
             return cli_misuse("--%s needs a value: %s", option->name, option->argument);
         if (!cli_assign(option, value))
-            return cli_misuse("--%s: expected %s, found '%s'", option->name, expected(option->kind), value);
+            return cli_misuse("--%s: expected %s, found '%s'", option->name, cli_expected(option->kind), value);
     }
     if (n_operands) *n_operands = n;
     return -1;

@@ -1,9 +1,12 @@
 // socle serve: models behind the HTTP interfaces that clients already speak.
-#include <arpa/inet.h>
+#include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 
+#include "cli/config.h"
 #include "cli/output.h"
+#include "server/sandbox.h"
 #include "server/server.h"
 
 struct serve_options {
@@ -12,6 +15,7 @@ struct serve_options {
     const char *cache;
     uint64_t max_body_mib, budget_mib, n_cache;
     float timeout;
+    const char *config, *sandbox;
     bool check;
     socle_session_options session; // what is common with other commands
 };
@@ -44,8 +48,43 @@ static void announce(const struct serve_options *o, const struct server *server)
     fflush(stdout);
 }
 
+// The folder of a path, in `out`.
+static const char *folder_of(const char *path, char out[PATH_MAX])
+{
+    snprintf(out, PATH_MAX, "%s", path);
+    char *slash = strrchr(out, '/');
+    if (!slash) return ".";
+    slash[slash == out] = '\0';
+    return out;
+}
+
+// Before anything is opened or any thread is made: only the models, the certificate and the keys' folder are left.
+static int confine(const struct serve_options *o)
+{
+    const struct server_options *s = &o->server;
+    char models[PATH_MAX], keys[PATH_MAX];
+    const char *readable[3], *writable[1];
+    uint16_t port = (uint16_t)s->port;
+    struct sc_sandbox_rules rules = { .readable = readable, .writable = writable, .ports = &port, .n_ports = 1 };
+    struct sc_sandbox_state state;
+    socle_error err;
+    if (strcmp(o->sandbox, "off") == 0) return -1;
+    rules.required = strcmp(o->sandbox, "require") == 0;
+    readable[rules.n_readable++] = s->models.folder ? s->models.folder : folder_of(s->models.path, models); // shards
+    if (s->certificate) readable[rules.n_readable++] = s->certificate;
+    if (s->private_key) readable[rules.n_readable++] = s->private_key;
+    if (s->keys) writable[rules.n_writable++] = folder_of(s->keys, keys); // the database's journal lies beside it
+    if (sc_sandbox_enter(&rules, &state, &err) != SOCLE_OK) return cli_fail(&err);
+    char text[SC_SANDBOX_TEXT_BYTES];
+    sc_sandbox_describe(&state, text);
+    fprintf(stderr, "%s\n", text);
+    return -1;
+}
+
 static int serve(struct serve_options *o)
 {
+    int code = confine(o);
+    if (code >= 0) return code;
     struct server *server;
     struct cli_progress progress;
     sigset_t signals;
@@ -80,8 +119,12 @@ static int check(struct serve_options *o)
     if (s->models.path && s->models.folder) return cli_misuse("--model and --models exclude each other");
     if (!s->models.path && !s->models.folder) s->models.path = cli_bundled_model();
     if (!s->models.path && !s->models.folder) return cli_misuse("no model: name one with -m, or a folder with --models");
-    if (!is_loopback(s->host))
-        return cli_misuse("--host %s: an address that others can reach needs API keys", s->host);
+    if (!is_loopback(s->host) && !s->keys)
+        return cli_misuse("--host %s: an address that others can reach needs API keys: make one with 'socle key add' and "
+                          "name their database with --keys", s->host);
+    if (!o->sandbox) o->sandbox = "on";
+    if (strcmp(o->sandbox, "on") != 0 && strcmp(o->sandbox, "off") != 0 && strcmp(o->sandbox, "require") != 0)
+        return cli_misuse("--sandbox %s: expected on, off or require", o->sandbox);
     s->cors = o->cors.items;
     s->n_cors = o->cors.n;
     s->max_body = o->max_body_mib << 20;
@@ -118,6 +161,8 @@ static int run(const struct cli_command *command, int argc, char **argv)
         { "tls-key", 0, CLI_TEXT, &o.server.private_key, "FILE", "its private key (PEM)" },
         { "cors", 0, CLI_TEXTS, &o.cors, "ORIGIN", "let pages of this origin use the server" },
         { "no-pages", 0, CLI_FLAG, &o.server.no_pages, NULL, "do not serve the chat and status pages" },
+        { "keys", 0, CLI_TEXT, &o.server.keys, "FILE", "ask for API keys of this database ('socle key' makes them)" },
+        { "sandbox", 0, CLI_TEXT, &o.sandbox, "HOW", "on (default), off, or require: confine the process" },
         { "How much", 0, CLI_FLAG, NULL, NULL, NULL },
         { "context", 'c', CLI_U32, &o.session.n_context, "N", "tokens of one conversation (default: the model's, at most 8192)" },
         { "cache-tokens", 0, CLI_U64, &o.n_cache, "N", "tokens of all conversations in memory (default: 4 contexts)" },
@@ -132,13 +177,16 @@ static int run(const struct cli_command *command, int argc, char **argv)
         { "batch", 'b', CLI_U32, &o.session.n_batch, "N", "tokens computed together (default: 512)" },
         { "cache", 0, CLI_TEXT, &o.cache, "TYPE", "keys and values as f16 (default), f32 or q8_0" },
         CLI_MACHINE_OPTIONS(o.session),
+        { "config", 0, CLI_TEXT, &o.config, "FILE", "read options from a file, 'name = value' lines" },
         { "check", 0, CLI_FLAG, &o.check, NULL, "check the options and stop" },
         { 0 },
     };
-    int code = cli_parse(command, options, argc, argv, NULL, 0, NULL);
+    struct cli_config config = { 0 };
+    int code = cli_parse_config(command, options, argc, argv, NULL, 0, NULL, &config);
     if (code < 0) code = check(&o);
-    if (code >= 0) return code;
-    return o.check ? (puts("The options are right."), SOCLE_OK) : serve(&o);
+    if (code < 0) code = o.check ? (puts("The options are right."), SOCLE_OK) : serve(&o);
+    cli_config_free(&config);
+    return code;
 }
 
 const struct cli_command cli_serve = {

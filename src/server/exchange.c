@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "server/guard.h"
 #include "server/server.h"
 
 struct exchange *exchange_create(struct server *server, struct MHD_Connection *connection)
@@ -33,6 +34,7 @@ void exchange_let_go(struct exchange *ex)
     bool is_last = --ex->n_holders == 0;
     pthread_mutex_unlock(&ex->mutex);
     if (!is_last) return;
+    guard_leave(ex);
     json_decref(ex->json);
     sc_buffer_free(&ex->body);
     sc_buffer_free(&ex->reply);

@@ -10,7 +10,7 @@ void guard_admit(struct exchange *ex);
 void guard_count(struct exchange *ex, uint32_t n_prompt, uint32_t n_cached, uint32_t n_generated);
 // Exchanges of the same group share what they are due.
 uint64_t guard_group(const struct exchange *ex);
-// The exchange is over: its key may have another, and what it used is counted.
+// Nobody works for the exchange any more: its key may have another, and what it used is counted.
 void guard_leave(struct exchange *ex);
 
 #endif

@@ -301,7 +301,6 @@ void http_completed(void *context, struct MHD_Connection *connection, void **sta
     (void)code;
     if (!ex) return;
     exchange_leave(ex);
-    guard_leave(ex);
     server_leave(context, ex);
     exchange_let_go(ex);
     *state = NULL;

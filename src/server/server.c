@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/size.h"
 #include "server/http.h"
+#include "server/keys.h"
 
 // ---- exchanges that are open
 
@@ -132,10 +133,8 @@ static void *keep_house(void *argument)
 
 static socle_status read_secret(const char *path, char **out, socle_error *err)
 {
-    struct sc_file_bytes bytes;
-    SC_TRY(sc_file_read(path, 1 << 20, &bytes, err));
-    *out = bytes.data;
-    return SOCLE_OK;
+    size_t n_bytes;
+    return sc_read_file(path, 1 << 20, out, &n_bytes, err);
 }
 
 static socle_status begin(struct server *s, socle_error *err)
@@ -147,6 +146,7 @@ static socle_status begin(struct server *s, socle_error *err)
         SC_TRY(read_secret(o->certificate, &s->certificate, err));
         SC_TRY(read_secret(o->private_key, &s->private_key, err));
     }
+    if (o->keys) SC_TRY(sc_keys_open(o->keys, NULL, &s->keys, err));
     SC_TRY(served_models_create(&o->models, &s->models, err));
     s->workers = http_workers_start();
     if (!s->workers) return sc_fail(err, SOCLE_FAILED, "cannot start threads");
@@ -232,6 +232,7 @@ void server_stop(struct server *s, double seconds)
         pthread_join(s->housekeeper, NULL);
     }
     served_models_free(s->models);
+    sc_keys_close(s->keys, NULL);
     free(s->certificate);
     if (s->private_key) explicit_bzero(s->private_key, strlen(s->private_key));
     free(s->private_key);

@@ -26,6 +26,7 @@ struct server_options {
     uint32_t idle_seconds;  // of a connection
     double timeout_seconds; // of a request; 0: none
     uint32_t n_predict;     // tokens of an answer that does not say; 0: what the context holds
+    const char *keys;       // path of the database of API keys; NULL: whoever can connect may ask
     bool no_pages;          // do not serve the chat and status pages
 };
 
@@ -63,6 +64,7 @@ struct server {
     struct served_models *models;
     struct MHD_Daemon *daemon;
     struct workers *workers;
+    struct sc_keys *keys; // NULL: none are asked for
     char *certificate, *private_key; // contents
     double started;
     pthread_t housekeeper;
