@@ -22,20 +22,20 @@ static json_t *usage_json(const struct choice *c)
 
 enum { NO_BLOCK = -1 };
 
-static void send(struct choice *c, const char *event, json_t *json) { exchange_stream_json(c->g->ex, event, json); }
+static void send_event(struct choice *c, const char *event, json_t *json) { exchange_stream_json(c->g->ex, event, json); }
 
 static void begin(struct generation *g)
 {
     json_t *message = json_pack("{s:s, s:s, s:s, s:s, s:[], s:n, s:n, s:{s:i, s:i}}", "id", g->id, "type", "message",
                                 "role", "assistant", "model", g->model->id, "content", "stop_reason", "stop_sequence",
                                 "usage", "input_tokens", 0, "output_tokens", 0);
-    send(g->choices, "message_start", json_pack("{s:s, s:o}", "type", "message_start", "message", message));
+    send_event(g->choices, "message_start", json_pack("{s:s, s:o}", "type", "message_start", "message", message));
 }
 
 static void close_block(struct choice *c)
 {
     if (c->open_block == NO_BLOCK) return;
-    send(c, "content_block_stop",
+    send_event(c, "content_block_stop",
          json_pack("{s:s, s:i}", "type", "content_block_stop", "index", (int)c->n_blocks - 1));
     c->open_block = NO_BLOCK;
 }
@@ -51,7 +51,7 @@ static void open_block(struct choice *c, const struct piece *p)
     else if (p->kind == PIECE_REASONING)
         block = json_pack("{s:s, s:s, s:s}", "type", "thinking", "thinking", "", "signature", "");
     else block = json_pack("{s:s, s:s}", "type", "text", "text", "");
-    send(c, "content_block_start", json_pack("{s:s, s:i, s:o}", "type", "content_block_start", "index", (int)c->n_blocks++,
+    send_event(c, "content_block_start", json_pack("{s:s, s:i, s:o}", "type", "content_block_start", "index", (int)c->n_blocks++,
                                              "content_block", block));
     c->open_block = (int)p->kind;
 }
@@ -71,7 +71,7 @@ static void send_piece(struct choice *c, const struct piece *p)
     if (p->kind == PIECE_CALL_BEGIN) return;
     json_t *delta = json_pack("{s:s, s:o}", "type", deltas[p->kind].type, deltas[p->kind].field,
                               json_stringn(p->text, p->n_bytes));
-    send(c, "content_block_delta", json_pack("{s:s, s:i, s:o}", "type", "content_block_delta", "index",
+    send_event(c, "content_block_delta", json_pack("{s:s, s:i, s:o}", "type", "content_block_delta", "index",
                                              (int)c->n_blocks - 1, "delta", delta));
 }
 
@@ -79,12 +79,12 @@ static void end_choice(struct choice *c)
 {
     close_block(c);
     json_t *delta = json_pack("{s:s, s:s?}", "stop_reason", stop_reason(c), "stop_sequence", c->stop);
-    send(c, "message_delta", json_pack("{s:s, s:o, s:o}", "type", "message_delta", "delta", delta, "usage", usage_json(c)));
+    send_event(c, "message_delta", json_pack("{s:s, s:o, s:o}", "type", "message_delta", "delta", delta, "usage", usage_json(c)));
 }
 
 static void end(struct generation *g)
 {
-    send(g->choices, "message_stop", json_pack("{s:s}", "type", "message_stop"));
+    send_event(g->choices, "message_stop", json_pack("{s:s}", "type", "message_stop"));
 }
 
 // ---- whole answers

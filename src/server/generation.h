@@ -32,7 +32,7 @@ struct choice {
     char *stop; // the stop string that ended it, or NULL
     uint32_t n_prompt, n_cached, n_generated;
     socle_status status;
-    char error[400];
+    char error[1000];
     int open_block; // dialects' own, for streams
     uint32_t n_blocks, n_sent;
     size_t block_at;

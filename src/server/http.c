@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "base/clock.h"
+#include "base/error.h"
 #include "base/size.h"
 #include "server/guard.h"
 #include "server/pages.h"
@@ -107,8 +107,7 @@ static enum MHD_Result queue_reply(struct exchange *ex)
     if (ex->is_stream)
         response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, REPLY_BLOCK, read_stream, ex, NULL);
     else
-        response = MHD_create_response_from_buffer(ex->reply.n_bytes, ex->reply.data ? ex->reply.data : "",
-                                                   MHD_RESPMEM_MUST_COPY);
+        response = MHD_create_response_from_buffer(ex->reply.n_bytes, ex->reply.data, MHD_RESPMEM_MUST_COPY);
     if (!response) return MHD_NO;
     add_headers(ex, response);
     enum MHD_Result result = MHD_queue_response(ex->connection, (unsigned)ex->status, response);
@@ -253,7 +252,7 @@ static void take_body(struct exchange *ex, const char *bytes, size_t n_bytes)
     if (!sc_buffer_append(&ex->body, bytes, n_bytes) && !ex->is_ready) exchange_fail(ex, 500, NULL, NULL, "out of memory");
 }
 
-enum MHD_Result http_access(void *context, struct MHD_Connection *connection, const char *path, const char *method,
+static enum MHD_Result take_request(void *context, struct MHD_Connection *connection, const char *path, const char *method,
                             const char *version, const char *upload, size_t *n_upload, void **state)
 {
     struct server *server = context;
@@ -294,7 +293,7 @@ enum MHD_Result http_access(void *context, struct MHD_Connection *connection, co
     return result;
 }
 
-void http_completed(void *context, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode code)
+static void request_completed(void *context, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode code)
 {
     struct exchange *ex = *state;
     (void)connection;
@@ -344,8 +343,8 @@ socle_status http_listen(struct server *server, socle_error *err)
                                     { MHD_OPTION_END, 0, NULL } };
     errno = 0;
     server->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, http_access, server, MHD_OPTION_EXTERNAL_LOGGER, log_nothing, NULL, MHD_OPTION_SOCK_ADDR,
-        (struct sockaddr *)&address, MHD_OPTION_NOTIFY_COMPLETED, http_completed, server, MHD_OPTION_CONNECTION_LIMIT,
+        flags, 0, NULL, NULL, take_request, server, MHD_OPTION_EXTERNAL_LOGGER, log_nothing, NULL, MHD_OPTION_SOCK_ADDR,
+        (struct sockaddr *)&address, MHD_OPTION_NOTIFY_COMPLETED, request_completed, server, MHD_OPTION_CONNECTION_LIMIT,
         o->max_connections, MHD_OPTION_CONNECTION_TIMEOUT, o->idle_seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)HEADERS_MAX, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_ARRAY,
         server->certificate ? tls : &tls[2], MHD_OPTION_END);

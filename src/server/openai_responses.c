@@ -68,7 +68,7 @@ static json_t *response_json(const struct generation *g, bool has_ended)
 
 // ---- streams
 
-static void send(struct choice *c, const char *type, json_t *json)
+static void send_event(struct choice *c, const char *type, json_t *json)
 {
     json_object_set_new(json, "type", json_string(type));
     json_object_set_new(json, "sequence_number", json_integer((json_int_t)c->n_sent++));
@@ -77,8 +77,8 @@ static void send(struct choice *c, const char *type, json_t *json)
 
 static void begin(struct generation *g)
 {
-    send(g->choices, "response.created", json_pack("{s:o}", "response", response_json(g, false)));
-    send(g->choices, "response.in_progress", json_pack("{s:o}", "response", response_json(g, false)));
+    send_event(g->choices, "response.created", json_pack("{s:o}", "response", response_json(g, false)));
+    send_event(g->choices, "response.in_progress", json_pack("{s:o}", "response", response_json(g, false)));
 }
 
 static int place(const struct choice *c) { return (int)c->n_blocks - 1; }
@@ -92,25 +92,25 @@ static void close_block(struct choice *c)
         size_t n = c->text.n_bytes - c->block_at;
         item = message_item(c->g, text, n, "completed");
         json_t *id = json_object_get(item, "id"), *part = json_array_get(json_object_get(item, "content"), 0);
-        send(c, "response.output_text.done", json_pack("{s:O, s:i, s:i, s:s#, s:[]}", "item_id", id, "output_index", place(c),
+        send_event(c, "response.output_text.done", json_pack("{s:O, s:i, s:i, s:s#, s:[]}", "item_id", id, "output_index", place(c),
                                                        "content_index", 0, "text", text, (int)n, "logprobs"));
-        send(c, "response.content_part.done", json_pack("{s:O, s:i, s:i, s:O}", "item_id", id, "output_index", place(c),
+        send_event(c, "response.content_part.done", json_pack("{s:O, s:i, s:i, s:O}", "item_id", id, "output_index", place(c),
                                                         "content_index", 0, "part", part));
     } else if (c->open_block == PIECE_CALL_BEGIN) {
         item = call_item(call, "completed");
-        send(c, "response.function_call_arguments.done",
+        send_event(c, "response.function_call_arguments.done",
              json_pack("{s:O, s:i, s:s}", "item_id", json_object_get(item, "id"), "output_index", place(c), "arguments",
                        call->arguments.data ? call->arguments.data : ""));
     } else if (c->open_block == PIECE_REASONING) {
         item = reasoning_item(c->g, &c->reasoning);
     }
-    if (item) send(c, "response.output_item.done", json_pack("{s:i, s:o}", "output_index", place(c), "item", item));
+    if (item) send_event(c, "response.output_item.done", json_pack("{s:i, s:o}", "output_index", place(c), "item", item));
     c->open_block = -1;
 }
 
 static void open_block(struct choice *c, enum piece_kind kind)
 {
-    static const struct sc_buffer nothing = { .data = "" };
+    const struct sc_buffer nothing = { .data = (char[]){ "" } };
     if (c->open_block == (int)kind && kind != PIECE_CALL_BEGIN) return;
     close_block(c);
     c->open_block = (int)kind;
@@ -118,9 +118,9 @@ static void open_block(struct choice *c, enum piece_kind kind)
     json_t *item = kind == PIECE_TEXT         ? message_item(c->g, "", 0, "in_progress")
                    : kind == PIECE_CALL_BEGIN ? call_item(&c->calls[c->n_calls - 1], "in_progress")
                                               : reasoning_item(c->g, &nothing);
-    send(c, "response.output_item.added", json_pack("{s:i, s:O}", "output_index", place(c), "item", item));
+    send_event(c, "response.output_item.added", json_pack("{s:i, s:O}", "output_index", place(c), "item", item));
     if (kind == PIECE_TEXT)
-        send(c, "response.content_part.added",
+        send_event(c, "response.content_part.added",
              json_pack("{s:O, s:i, s:i, s:{s:s, s:s, s:[]}}", "item_id", json_object_get(item, "id"), "output_index",
                        place(c), "content_index", 0, "part", "type", "output_text", "text", "", "annotations"));
     json_decref(item);
@@ -144,7 +144,7 @@ static void send_piece(struct choice *c, const struct piece *p)
     json_t *json = json_pack("{s:s, s:i, s:s#}", "item_id", id, "output_index", place(c), "delta", p->text, (int)p->n_bytes);
     if (p->kind != PIECE_ARGUMENTS) json_object_set_new(json, "content_index", json_integer(0));
     if (p->kind == PIECE_TEXT) json_object_set_new(json, "logprobs", json_array());
-    send(c, type, json);
+    send_event(c, type, json);
 }
 
 static void end_choice(struct choice *c) { close_block(c); }
@@ -152,7 +152,7 @@ static void end_choice(struct choice *c) { close_block(c); }
 static void end(struct generation *g)
 {
     struct choice *c = g->choices;
-    send(c, is_cut(c) ? "response.incomplete" : "response.completed", json_pack("{s:o}", "response", response_json(g, true)));
+    send_event(c, is_cut(c) ? "response.incomplete" : "response.completed", json_pack("{s:o}", "response", response_json(g, true)));
 }
 
 static json_t *whole(struct generation *g) { return response_json(g, true); }
