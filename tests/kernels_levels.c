@@ -20,7 +20,7 @@ static void every_level_fills_its_table(void)
         assert_non_null(k->description);
         assert_true(k->matmul_float && k->matmul_quantized && k->finish && k->quantize && k->norm && k->rope_angles);
         assert_true(k->rope && k->store && k->attend && k->attend_join && k->attend_finish && k->glu && k->add);
-        assert_true(k->scale && k->softcap && k->route && k->expert_sum && k->peak_int8 && k->peak_f32);
+        assert_true(k->scale && k->softcap && k->weigh && k->route && k->expert_sum && k->peak_int8 && k->peak_f32);
         if (!k->supported()) continue;
         k->peak_int8(3); // they promise no more than to run
         k->peak_f32(3);
@@ -109,6 +109,12 @@ static void call_softcap(const struct sc_kernels *k, const struct row_case *c, c
     k->softcap(a, c->p, y, c->n);
 }
 
+static void call_weigh(const struct sc_kernels *k, const struct row_case *c, const float *a, const float *b, float *y)
+{
+    (void)b;
+    k->weigh(a, c->p, c->q, y, c->n);
+}
+
 static void call_finish(const struct sc_kernels *k, const struct row_case *c, const float *a, const float *b, float *y)
 {
     (void)a;
@@ -143,6 +149,10 @@ static void row_kernels_agree_on_all_levels(void)
             c.p = caps[kc_random() % SC_COUNT(caps)];
             kc_case("softcap %g, n %zu, %s", (double)c.p, n, kind_name(kind));
             c.call = call_softcap;
+            check_row(&c);
+            c.q = factors[kc_random() % SC_COUNT(factors)];
+            kc_case("weigh beside %g by %g, n %zu, %s", (double)c.p, (double)c.q, n, kind_name(kind));
+            c.call = call_weigh;
             check_row(&c);
             c.call = call_finish;
             c.y_before = before;

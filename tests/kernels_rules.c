@@ -459,6 +459,11 @@ static void small_row_kernels_follow_the_rule(void)
         assert_true(y[i] == x[i] + before[i] && bias[i] == before[i] * 0.7f);
         assert_true(fabs((double)cap[i] - 3.0 * tanh((double)before[i] / 3.0)) <= 1e-6);
     }
+    kc_base()->weigh(before, 2.0f, 0.7f, cap, N);
+    for (size_t i = 0; i < N; i++) {
+        double expected = exp((double)((before[i] - 2.0f) * 0.7f));
+        assert_true(fabs((double)cap[i] - expected) <= 2e-7 * expected);
+    }
 }
 
 // ---- routing

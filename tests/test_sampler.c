@@ -76,11 +76,12 @@ enum { VOCAB_MAX = 256, HISTORY_MAX = 1024 };
 
 static struct sc_candidate candidates[VOCAB_MAX];
 static uint32_t counts[VOCAB_MAX], z[HISTORY_MAX];
+static float weights[VOCAB_MAX];
 
 static struct sc_sampler sampler_of(size_t n_vocab)
 {
     assert_true(n_vocab <= VOCAB_MAX);
-    return (struct sc_sampler){ candidates, counts, z, (uint32_t)n_vocab };
+    return (struct sc_sampler){ candidates, counts, z, (uint32_t)n_vocab, weights, sc_kernels_at(0) };
 }
 
 // Everything off, temperature 1.

@@ -69,8 +69,11 @@ SC_EXPORT socle_status socle_session_create(const socle_model *m, const socle_se
     s->sampler = (struct sc_sampler){ .candidates = calloc(n_vocab, sizeof(struct sc_candidate)),
                                       .counts = calloc(n_vocab, sizeof(uint32_t)),
                                       .z = calloc(n_context, sizeof(uint32_t)),
+                                      .weights = calloc(n_vocab, sizeof(float)),
+                                      .kernels = sc_session_kernels(s->engine),
                                       .n_vocab = (uint32_t)n_vocab };
-    if (!s->tokens || !s->logits || !s->sampler.candidates || !s->sampler.counts || !s->sampler.z) {
+    if (!s->tokens || !s->logits || !s->sampler.candidates || !s->sampler.counts || !s->sampler.z ||
+        !s->sampler.weights) {
         socle_session_free(s);
         return sc_fail_memory(err, n_vocab * 24 + n_context * 8, "a session's sampler");
     }
@@ -88,6 +91,7 @@ SC_EXPORT void socle_session_free(socle_session *s)
     free(s->sampler.candidates);
     free(s->sampler.counts);
     free(s->sampler.z);
+    free(s->sampler.weights);
     free(s);
 }
 

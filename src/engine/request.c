@@ -105,13 +105,15 @@ static bool breaks_repetition(const void *context, int32_t token)
     return false;
 }
 
-// The logarithm of the sum of exponentials, in binary64 and in order.
-static double log_sum(const float *logits, size_t n)
+// The logarithm of the sum of exponentials, summed in binary64 and in order.
+static double log_sum(struct sc_sampler *s, const float *logits)
 {
-    double max = (double)logits[0], sum = 0.0;
-    for (size_t i = 1; i < n; i++) max = SC_MAX(max, (double)logits[i]);
-    for (size_t i = 0; i < n; i++) sum += sc_exp64((double)logits[i] - max);
-    return max + sc_log64(sum);
+    float max = logits[0];
+    double sum = 0.0;
+    for (size_t i = 1; i < s->n_vocab; i++) max = logits[i] > max ? logits[i] : max;
+    s->kernels->weigh(logits, max, 1.0f, s->weights, s->n_vocab);
+    for (size_t i = 0; i < s->n_vocab; i++) sum += (double)s->weights[i];
+    return (double)max + sc_log64(sum);
 }
 
 // The n most probable, best first; ties: the lower id.
@@ -138,7 +140,7 @@ struct sc_choice sc_request_choose(const struct sc_request *r, struct sc_sampler
                                                               .breaks = breaks_repetition,
                                                               .context = r->detokenizer.tokenizer });
     if (!r->o.logprobs && !r->o.prompt_logprobs) return choice;
-    double norm = log_sum(logits, sampler->n_vocab);
+    double norm = log_sum(sampler, logits);
     choice.logprob = (float)((double)logits[choice.token] - norm);
     if (r->o.n_top_logprobs) find_top(logits, sampler->n_vocab, norm, r->o.n_top_logprobs, &choice);
     return choice;

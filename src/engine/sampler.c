@@ -164,6 +164,114 @@ static int32_t draw(struct sc_candidate *c, size_t n, double temperature, uint64
     return c[n - 1].id;
 }
 
+// ---- all tokens: ordered only as far as is needed
+
+// The sum of weights, in the order of the ids.
+static double sum_of(const float *weights, size_t n)
+{
+    double sum = 0.0;
+    for (size_t i = 0; i < n; i++) sum += (double)weights[i];
+    return sum;
+}
+
+static void sift_best_up(struct sc_candidate *heap, size_t n, size_t i)
+{
+    for (;;) {
+        size_t best = i, left = 2 * i + 1, right = left + 1;
+        if (left < n && before(&heap[left], &heap[best])) best = left;
+        if (right < n && before(&heap[right], &heap[best])) best = right;
+        if (best == i) return;
+        struct sc_candidate swap = heap[i];
+        heap[i] = heap[best];
+        heap[best] = swap;
+        i = best;
+    }
+}
+
+// The best of a heap of n is taken out and put behind it; returns where.
+static struct sc_candidate *take_best(struct sc_candidate *heap, size_t n)
+{
+    struct sc_candidate best = heap[0];
+    heap[0] = heap[n - 1];
+    sift_best_up(heap, n - 1, 0);
+    heap[n - 1] = best;
+    return &heap[n - 1];
+}
+
+// Candidates in order, one after another: the few that are probable sorted at once, the others, which are rarely wanted, by
+// a heap.
+struct ordered {
+    struct sc_candidate *c;
+    size_t n, n_sorted, n_taken; // c[0..n_sorted) in order; then the heap, and behind it what was taken from it, reversed
+    bool has_heap;
+};
+
+static struct ordered order(struct sc_sampler *s, size_t n)
+{
+    enum { SORTED_MAX = 4096 };
+    struct ordered o = { .c = s->candidates, .n = n };
+    for (size_t i = 0; i < n && o.n_sorted < SORTED_MAX; i++) {
+        if (s->weights[i] < 0x1p-10f) continue;
+        struct sc_candidate swap = o.c[i];
+        o.c[i] = o.c[o.n_sorted];
+        o.c[o.n_sorted++] = swap;
+    }
+    if (o.n_sorted == SORTED_MAX) o.n_sorted = 0; // perhaps not all of them
+    qsort(o.c, o.n_sorted, sizeof *o.c, compare);
+    return o;
+}
+
+static struct sc_candidate *next_in_order(struct ordered *o)
+{
+    if (o->n_taken < o->n_sorted) return &o->c[o->n_taken++];
+    struct sc_candidate *heap = o->c + o->n_sorted;
+    size_t n_heap = o->n - o->n_taken;
+    for (size_t i = n_heap / 2; i-- > 0 && !o->has_heap;) sift_best_up(heap, n_heap, i);
+    o->has_heap = true;
+    o->n_taken++;
+    return take_best(heap, n_heap);
+}
+
+// The i-th that was taken.
+static struct sc_candidate *taken(const struct ordered *o, size_t i)
+{
+    return i < o->n_sorted ? &o->c[i] : &o->c[o->n - 1 - (i - o->n_sorted)];
+}
+
+// Draws from all n: takes them best first until top_p or min_p cut, or without these until the draw is reached.
+static int32_t draw_from_all(struct sc_sampler *s, size_t n, const socle_sampling *how, uint64_t position)
+{
+    const struct sc_candidate *c = s->candidates;
+    bool cuts = how->top_p < 1.0f || how->min_p > 0.0f;
+    float max = c[0].logit, factor = 1.0f / how->temperature;
+    for (size_t i = 1; i < n; i++) max = c[i].logit > max ? c[i].logit : max;
+    for (size_t i = 0; i < n; i++) s->weights[i] = c[i].logit;
+    s->kernels->weigh(s->weights, max, cuts ? 1.0f : factor, s->weights, n); // cuts look at temperature 1
+    double all = how->top_p < 1.0f || !cuts ? sum_of(s->weights, n) : 0.0, sum = 0.0, sum1 = 0.0;
+    double random = sc_random_uniform(how->seed, position, SC_RANDOM_SAMPLE);
+    struct ordered o = order(s, n);
+    size_t kept = 0;
+    while (kept < n) {
+        struct sc_candidate *best = next_in_order(&o);
+        float weight = s->weights[best->id];
+        if (how->min_p > 0.0f && kept > 0 && weight < how->min_p) break;
+        kept++;
+        sum1 += (double)weight;
+        if (cuts) s->kernels->weigh(&best->logit, max, factor, &weight, 1);
+        best->p = (double)weight;
+        sum += best->p;
+        if (!cuts && (sum > random * all || best->p == 0.0)) return best->id;
+        if (how->top_p < 1.0f && sum1 >= all * (double)how->top_p) break;
+    }
+    double target = random * sum;
+    sum = 0.0;
+    for (size_t i = 0; i < kept; i++) {
+        sum += taken(&o, i)->p;
+        if (sum > target) return taken(&o, i)->id;
+    }
+    return taken(&o, 0)->id;
+}
+
 int32_t sc_sample(struct sc_sampler *s, const socle_sampling *how, const struct sc_sampling_input *in)
 {
     struct sc_candidate *c = s->candidates;
@@ -173,6 +281,7 @@ int32_t sc_sample(struct sc_sampler *s, const socle_sampling *how, const struct 
     penalize(s, how, in);
     penalize_repetitions(s, how, in);
     size_t k = how->temperature <= 0.0f ? 1 : how->top_k ? SC_MIN((size_t)how->top_k, n) : n;
+    if (k == n && how->typical_p >= 1.0f && n > 1) return draw_from_all(s, n, how, in->n_history);
     if (k < n) keep_foremost(c, n, k);
     else qsort(c, n, sizeof *c, compare);
     n = k;

@@ -9,6 +9,8 @@
 
 #include <socle/session.h>
 
+#include "kernels/kernels.h"
+
 struct sc_candidate {
     int32_t id;
     float logit;
@@ -21,6 +23,8 @@ struct sc_sampler {
     uint32_t *counts;                // [n_vocab] occurrences, for the penalties; zero between calls
     uint32_t *z;                     // [n_context] for DRY
     uint32_t n_vocab;
+    float *weights; // [n_vocab]
+    const struct sc_kernels *kernels;
 };
 
 // True for tokens that end a repetition for DRY (line ends, quotes, colons, asterisks).

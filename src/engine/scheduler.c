@@ -491,7 +491,7 @@ socle_status sc_scheduler_need(struct sc_model *model, const struct sc_scheduler
     struct sc_runner_options of_runner = runner_options(&o);
     *cache = sc_pages_bytes(&model->program, o.n_cache, o.cache);
     SC_TRY(sc_runner_need(model, &of_runner, work_bytes, err));
-    *work_bytes += (uint64_t)o.n_threads * model->hparams.n_vocab * (sizeof(struct sc_candidate) + sizeof(uint32_t));
+    *work_bytes += (uint64_t)o.n_threads * model->hparams.n_vocab * (sizeof(struct sc_candidate) + 2 * sizeof(uint32_t));
     return SOCLE_OK;
 }
 
@@ -519,8 +519,10 @@ static socle_status make_samplers(struct sc_scheduler *s, socle_error *err)
         *sampler = (struct sc_sampler){ .candidates = calloc(n_vocab, sizeof *sampler->candidates),
                                         .counts = calloc(n_vocab, sizeof *sampler->counts),
                                         .z = calloc(s->o.n_context + 1, sizeof *sampler->z),
+                                        .weights = calloc(n_vocab, sizeof *sampler->weights),
+                                        .kernels = sc_runner_kernels(s->runner),
                                         .n_vocab = (uint32_t)n_vocab };
-        if (!sampler->candidates || !sampler->counts || !sampler->z) break;
+        if (!sampler->candidates || !sampler->counts || !sampler->z || !sampler->weights) break;
     }
     s->rows = calloc(s->o.n_batch, sizeof *s->rows);
     s->choices = calloc(s->o.n_running, sizeof *s->choices);
@@ -577,6 +579,7 @@ void sc_scheduler_free(struct sc_scheduler *s)
         free(s->samplers[i].candidates);
         free(s->samplers[i].counts);
         free(s->samplers[i].z);
+        free(s->samplers[i].weights);
     }
     free(s->samplers);
     free(s->rows);

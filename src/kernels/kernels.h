@@ -198,6 +198,8 @@ struct sc_kernels {
     void (*add)(const float *a, const float *b, float *y, size_t n);
     void (*scale)(const float *x, float factor, float *y, size_t n);
     void (*softcap)(const float *x, float cap, float *y, size_t n);
+    // y = exp((x - max) * factor): what tokens weigh beside the most probable one. y may be x.
+    void (*weigh)(const float *x, float max, float factor, float *y, size_t n);
     void (*route)(const struct sc_route *args);
     // y = w[0] * x[0], then y = fma(w[e], x[e], y) in order: the experts' answers of one token.
     void (*expert_sum)(const float *x, size_t stride, const float *weights, size_t n_used, float *y, size_t n);

@@ -33,6 +33,7 @@ const struct sc_kernels SC_REF(kernels) = {
     .add = SC_REF(add),
     .scale = SC_REF(scale),
     .softcap = SC_REF(softcap),
+    .weigh = SC_REF(weigh),
     .route = SC_REF(route),
     .expert_sum = SC_REF(expert_sum),
     .peak_int8 = FAST(peak_int8),

@@ -223,6 +223,7 @@ static socle_status start_choice(struct choice *c, const int32_t *prompt, size_t
         .sampling = o->sampling,
         .stop = o->stops,
         .n_stop = o->n_stops,
+        .ignore_end = o->ignore_end,
         .show_special = !g->dialect->plain, // special tokens mark reasoning and calls
         .logprobs = o->logprobs,
         .prompt_logprobs = o->logprobs && g->echo,

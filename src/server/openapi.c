@@ -24,6 +24,7 @@ static const struct field fields[] = {
     { "Sampling", "dry_allowed_length", "integer", false, "DRY: lengths that are free" },
     { "Sampling", "logit_bias", "object", false, "token numbers with -100 to 100, added to their logits; -100 bans" },
     { "Sampling", "seed", "integer", false, "the same seed draws the same tokens" },
+    { "Sampling", "ignore_eos", "boolean", false, "go on past the token that ends an answer" },
     { "Sampling", "stream", "boolean", false, "server-sent events" },
     { "ChatCompletionRequest", "messages", "array", true, "the conversation" },
     { "ChatCompletionRequest", "model", "string", false, "as /v1/models lists it; default: the first" },

@@ -204,5 +204,6 @@ bool read_request_options(struct exchange *ex, const json_t *object, const char 
     if (!read_u32(ex, object, "max_completion_tokens", 1, 1 << 30, &n_predict)) return false;
     if (!read_u32(ex, object, "max_output_tokens", 1, 1 << 30, &n_predict)) return false;
     o->n_predict = n_predict;
+    if (!read_flag(ex, object, "ignore_eos", &o->ignore_end)) return false;
     return read_u32(ex, object, "n", 1, CHOICES_MAX, &o->n_choices);
 }

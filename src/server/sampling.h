@@ -15,7 +15,7 @@ struct request_options {
     uint32_t n_choices;
     bool logprobs;
     uint32_t n_top_logprobs;
-    bool stream, include_usage;
+    bool stream, include_usage, ignore_end;
     bool only_prompt; // its logprobs alone: the token that is generated is not told
 };
 

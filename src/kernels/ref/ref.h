@@ -24,6 +24,7 @@ void SC_REF(glu)(enum sc_activation activation, const float *gate, const float *
 void SC_REF(add)(const float *a, const float *b, float *y, size_t n);
 void SC_REF(scale)(const float *x, float factor, float *y, size_t n);
 void SC_REF(softcap)(const float *x, float cap, float *y, size_t n);
+void SC_REF(weigh)(const float *x, float max, float factor, float *y, size_t n);
 void SC_REF(route)(const struct sc_route *args);
 void SC_REF(expert_sum)(const float *x, size_t stride, const float *weights, size_t n_used, float *y, size_t n);
 int64_t SC_REF(peak_int8)(size_t n);

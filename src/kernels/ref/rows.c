@@ -154,6 +154,11 @@ void SC_REF(softcap)(const float *x, float cap, float *y, size_t n)
     for (size_t i = 0; i < n; i++) y[i] = cap * sc_tanh(x[i] / cap);
 }
 
+void SC_REF(weigh)(const float *x, float max, float factor, float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++) y[i] = sc_exp((x[i] - max) * factor);
+}
+
 void SC_REF(expert_sum)(const float *x, size_t stride, const float *weights, size_t n_used, float *y, size_t n)
 {
     for (size_t i = 0; i < n; i++) y[i] = weights[0] * x[i];
