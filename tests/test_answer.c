@@ -1,0 +1,241 @@
+// Reading answers: reasoning, text and tool calls as real chat templates write them (data/answer_cases.json, made by
+// data/make_answer_cases.py), what models get wrong, and what means harm; each in every cut. And grammars for calls.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "base/size.h"
+#include "fixtures.h"
+#include "text/answer.h"
+
+// ---- listening
+
+// Everything heard, in order: R(reasoning) T(text) C(name|arguments) with ! behind a call that is not complete.
+struct heard {
+    struct sc_buffer all, reasoning, text;
+    json_t *calls; // [{"name", "arguments": the text, "complete"}]
+    struct sc_buffer arguments;
+    enum sc_answer_kind last;
+    bool in_call, any;
+};
+
+static void hear_text(struct heard *h, const struct sc_answer_event *e)
+{
+    assert_true(e->n_bytes > 0);
+    if (!h->any || h->last != e->kind) sc_buffer_printf(&h->all, e->kind == SC_ANSWER_TEXT ? "T:" : "R:");
+    sc_buffer_append(&h->all, e->text, e->n_bytes);
+    sc_buffer_append(e->kind == SC_ANSWER_TEXT ? &h->text : &h->reasoning, e->text, e->n_bytes);
+}
+
+static void hear_call(struct heard *h, const struct sc_answer_event *e)
+{
+    assert_int_equal(e->call, json_array_size(h->calls) - (e->kind == SC_ANSWER_CALL_BEGIN ? 0 : 1));
+    if (e->kind == SC_ANSWER_CALL_BEGIN) {
+        assert_false(h->in_call);
+        h->in_call = true;
+        sc_buffer_printf(&h->all, "C:%.*s|", (int)e->n_bytes, e->text);
+        json_array_append_new(h->calls, json_pack("{s:o}", "name", json_stringn(e->text, e->n_bytes)));
+        sc_buffer_clear(&h->arguments);
+        return;
+    }
+    assert_true(h->in_call);
+    if (e->kind == SC_ANSWER_ARGUMENTS) {
+        assert_true(e->n_bytes > 0);
+        sc_buffer_append(&h->all, e->text, e->n_bytes);
+        sc_buffer_append(&h->arguments, e->text, e->n_bytes);
+        return;
+    }
+    h->in_call = false;
+    sc_buffer_append_string(&h->all, e->complete ? ";" : "!");
+    json_t *call = json_array_get(h->calls, json_array_size(h->calls) - 1);
+    const char *text = h->arguments.data ? h->arguments.data : "";
+    json_object_set_new(call, "arguments", json_loads(text, 0, NULL));
+    json_object_set_new(call, "complete", json_boolean(e->complete));
+    if (e->complete && !json_is_object(json_object_get(call, "arguments"))) fail_msg("no JSON object: %s", text);
+}
+
+static void hear(void *context, const struct sc_answer_event *e)
+{
+    struct heard *h = context;
+    if (e->kind == SC_ANSWER_TEXT || e->kind == SC_ANSWER_REASONING) {
+        assert_false(h->in_call);
+        hear_text(h, e);
+    } else {
+        hear_call(h, e);
+    }
+    h->last = e->kind;
+    h->any = true;
+}
+
+struct question {
+    const struct sc_answer_syntax *syntax;
+    const json_t *tools;
+    const char *prompt;
+};
+
+static struct heard ask(const struct question *q, const char *text, size_t n, const size_t *cuts, size_t n_cuts)
+{
+    struct heard h = { .calls = json_array() };
+    struct sc_answer a;
+    sc_answer_begin(&a, q->syntax, sc_text_of(q->prompt), q->tools);
+    for (size_t i = 0, begin = 0; i <= n_cuts; i++) {
+        size_t end = i < n_cuts ? cuts[i] : n;
+        // Exactly what is pushed, so that the sanitizer sees any overrun.
+        char *piece = malloc(end - begin + 1);
+        memcpy(piece, text + begin, end - begin);
+        sc_answer_push(&a, piece, end - begin, hear, &h);
+        free(piece);
+        begin = end;
+    }
+    assert_true(sc_answer_end(&a, hear, &h));
+    assert_false(h.in_call);
+    sc_buffer_append(&h.all, "", 0);
+    sc_buffer_append(&h.text, "", 0);
+    sc_buffer_append(&h.reasoning, "", 0);
+    return h;
+}
+
+static void heard_free(struct heard *h)
+{
+    sc_buffer_free(&h->all);
+    sc_buffer_free(&h->text);
+    sc_buffer_free(&h->reasoning);
+    sc_buffer_free(&h->arguments);
+    json_decref(h->calls);
+}
+
+static void check_cut(const struct question *q, const char *text, size_t n, const size_t *cuts, size_t n_cuts,
+                      const char *expected)
+{
+    struct heard h = ask(q, text, n, cuts, n_cuts);
+    if (strcmp(h.all.data, expected) != 0)
+        fail_msg("'%s' cut %zu times, first at %zu:\n  expected %s\n  found    %s", text, n_cuts, n_cuts ? cuts[0] : 0,
+                 expected, h.all.data);
+    heard_free(&h);
+}
+
+// In one piece, and the same in all others.
+static struct heard ask_in_every_cut(const struct question *q, const char *text)
+{
+    size_t n = strlen(text), *every = malloc((n + 1) * sizeof *every);
+    struct heard h = ask(q, text, n, NULL, 0);
+    for (size_t i = 0; i < n; i++) every[i] = i;
+    check_cut(q, text, n, every, n, h.all.data);
+    for (size_t cut = 1; cut < n; cut++) check_cut(q, text, n, &cut, 1, h.all.data);
+    free(every);
+    return h;
+}
+
+// ---- what templates write
+
+static json_t *load_cases(void)
+{
+    json_error_t problem;
+    json_t *cases = json_load_file(SC_SOURCE_ROOT "/tests/data/answer_cases.json", 0, &problem);
+    if (!cases) fail_msg("answer_cases.json: %s", problem.text);
+    return cases;
+}
+
+static bool equal_but_for_spaces(const char *a, const char *b)
+{
+    while (*a && strchr(" \n", *a)) a++;
+    while (*b && strchr(" \n", *b)) b++;
+    size_t n_a = strlen(a), n_b = strlen(b);
+    while (n_a && strchr(" \n", a[n_a - 1])) n_a--;
+    while (n_b && strchr(" \n", b[n_b - 1])) n_b--;
+    return n_a == n_b && memcmp(a, b, n_a) == 0;
+}
+
+static bool same_calls(json_t *expected, json_t *found)
+{
+    bool same = json_array_size(expected) == json_array_size(found);
+    for (size_t i = 0; same && i < json_array_size(expected); i++) {
+        json_t *a = json_array_get(expected, i), *b = json_array_get(found, i);
+        same = json_equal(json_object_get(a, "name"), json_object_get(b, "name")) &&
+               json_equal(json_object_get(a, "arguments"), json_object_get(b, "arguments")) &&
+               json_is_true(json_object_get(b, "complete"));
+    }
+    return same;
+}
+
+static const char *text_of(const json_t *row, const char *key) { return json_string_value(json_object_get(row, key)); }
+
+static bool check_row(const json_t *row, const json_t *tools)
+{
+    const char *name = text_of(row, "syntax"), *answer = text_of(row, "answer");
+    struct question q = { *name ? sc_answer_syntax_find(name) : NULL, tools, text_of(row, "prompt") };
+    if (*name && !q.syntax) {
+        print_error("%s: no such syntax\n", name);
+        return false;
+    }
+    struct heard h = ask_in_every_cut(&q, answer);
+    bool ok = equal_but_for_spaces(h.text.data, text_of(row, "text")) &&
+              equal_but_for_spaces(h.reasoning.data, text_of(row, "reasoning")) &&
+              same_calls(json_object_get(row, "calls"), h.calls);
+    if (!ok) print_error("%s, %s: from %s\n    %s\n", name, text_of(row, "case"), answer, h.all.data);
+    heard_free(&h);
+    return ok;
+}
+
+static void what_templates_write_is_read_back(void **state)
+{
+    (void)state;
+    json_t *cases = load_cases(), *row;
+    size_t i, n_bad = 0;
+    json_array_foreach (json_object_get(cases, "cases"), i, row)
+        n_bad += !check_row(row, json_object_get(cases, "tools"));
+    print_message("%zu answers\n", i);
+    json_decref(cases);
+    assert_int_equal(n_bad, 0);
+}
+
+static struct sc_buffer read_fixture(const char *name)
+{
+    char path[256], bytes[4096];
+    struct sc_buffer source = { 0 };
+    snprintf(path, sizeof path, "templates/%s", name);
+    FILE *file = fopen(fixture(path), "rb");
+    assert_non_null(file);
+    for (size_t n; (n = fread(bytes, 1, sizeof bytes, file)) > 0;) sc_buffer_append(&source, bytes, n);
+    fclose(file);
+    return source;
+}
+
+static void templates_tell_their_syntax(void **state)
+{
+    (void)state;
+    if (!have_fixtures("templates/cases.jsonl")) skip();
+    json_t *cases = load_cases(), *row, *template;
+    size_t i, j, n_bad = 0;
+    json_array_foreach (json_object_get(cases, "cases"), i, row) {
+        json_array_foreach (json_object_get(row, "templates"), j, template) {
+            struct sc_buffer source = read_fixture(json_string_value(template));
+            const struct sc_answer_syntax *syntax =
+                sc_answer_syntax_of_template((struct sc_text){ source.data, source.n_bytes });
+            const char *found = syntax ? sc_answer_syntax_name(syntax) : "";
+            if (strcmp(found, text_of(row, "syntax")) != 0) {
+                print_error("%s: %s, not %s\n", json_string_value(template), found, text_of(row, "syntax"));
+                n_bad++;
+            }
+            sc_buffer_free(&source);
+        }
+    }
+    json_decref(cases);
+    assert_int_equal(n_bad, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_templates_write_is_read_back),
+        cmocka_unit_test(templates_tell_their_syntax),
+    };
+    return cmocka_run_group_tests_name("answer", tests, NULL, NULL);
+}
