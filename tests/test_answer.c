@@ -231,11 +231,49 @@ static void templates_tell_their_syntax(void **state)
     assert_int_equal(n_bad, 0);
 }
 
+// ---- reasoning
+
+static void reasoning_is_told_from_the_answer_wherever_text_is_cut(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *prompt, *text, *thinking, *answer;
+    } cases[] = {
+        { "", "<think>\nI wonder.\n</think>\n\nYes.", "I wonder.\n", "Yes." },
+        { "", "\n <think></think>Yes.", "", "Yes." },
+        { "<|Assistant|><think>\n", "hm\n\n</think>\n\nok <b>", "hm\n\n", "ok <b>" },
+        { "<think>\n\n</think>\n\n", "no thoughts", "", "no thoughts" },
+        { "", "[THINK]a[/THINK]b", "a", "b" },
+        { "", "<seed:think>a</seed:think>b", "a", "b" },
+        { "", "<think>unclosed </thin", "unclosed </thin", "" },
+        { "", "a<b and <thin> [THI", "", "a<b and <thin> [THI" },
+        { "", "First <think>x</think> then", "x", "First then" },
+        { "", "<think>a<think>b</think>c", "a<think>b", "c" },
+        { "", " \n\n", "", "" },
+        { "<|start|>assistant",
+          "<|channel|>analysis<|message|>We think.<|end|><|start|>assistant<|channel|>final<|message|>Hello.",
+          "We think.", "Hello." },
+        { "",
+          "<|channel|>commentary<|message|>c<|end|><|start|>assistant<|channel|>analysis<|message|>a<|end|>"
+          "<|start|>assistant<|channel|>final<|message|>f",
+          "ca", "f" },
+        { "", "<|channel|>final<|message|>only", "", "only" },
+    };
+    for (size_t i = 0; i < SC_COUNT(cases); i++) {
+        struct question q = { NULL, NULL, cases[i].prompt };
+        struct heard h = ask_in_every_cut(&q, cases[i].text);
+        assert_string_equal(h.reasoning.data, cases[i].thinking);
+        assert_string_equal(h.text.data, cases[i].answer);
+        heard_free(&h);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_templates_write_is_read_back),
         cmocka_unit_test(templates_tell_their_syntax),
+        cmocka_unit_test(reasoning_is_told_from_the_answer_wherever_text_is_cut),
     };
     return cmocka_run_group_tests_name("answer", tests, NULL, NULL);
 }

@@ -186,6 +186,7 @@ static void begin_head(struct sc_answer *a, size_t n_space, size_t n_mark)
     a->phase = SC_PHASE_HEAD;
     a->n_space = n_space;
     a->n_mark = n_mark;
+    a->n_searched = 0;
 }
 
 // Where an answer starts, a call may begin without a mark. *waits: that is not clear yet.
@@ -245,14 +246,30 @@ static void give_up_head(struct sc_answer *a)
     sc_answer_show(a, n);
 }
 
+// Is the head to be read now? Not before its end has come, where it has one.
+static bool has_head_end(struct sc_answer *a, struct sc_text text)
+{
+    if (!a->syntax->head_end) return true;
+    size_t n_end = strlen(a->syntax->head_end), from = a->n_searched > n_end ? a->n_searched - n_end : 0;
+    if (memmem(text.data + from, text.n_bytes - from, a->syntax->head_end, n_end)) return true;
+    a->n_searched = text.n_bytes;
+    return false;
+}
+
 static bool step_head(struct sc_answer *a)
 {
+    size_t n_max = a->syntax->head_end ? SC_ANSWER_CALL_BYTES_MAX : SC_ANSWER_HEAD_BYTES_MAX;
     struct sc_text text = sc_answer_left(a);
     text = (struct sc_text){ text.data + a->n_space, text.n_bytes - a->n_space };
-    struct sc_reader reader = { .text = text };
+    bool waits = !a->finished && text.n_bytes < n_max;
+    text.n_bytes = SC_MIN(text.n_bytes, n_max); // what is read must not depend on the cuts
+    struct sc_reader reader = { .text = text, .state = SC_READ_MORE };
     struct sc_answer_head head = { .whole = false };
-    a->syntax->head(a, &reader, a->n_mark, &head);
-    if (reader.state == SC_READ_MORE && !a->finished && text.n_bytes <= SC_ANSWER_HEAD_BYTES_MAX) return false;
+    if (has_head_end(a, text)) {
+        reader.state = SC_READ_OK;
+        a->syntax->head(a, &reader, a->n_mark, &head);
+    }
+    if (reader.state == SC_READ_MORE && waits) return false;
     if (reader.state != SC_READ_OK) {
         give_up_head(a);
         return true;

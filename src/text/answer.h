@@ -78,6 +78,7 @@ struct sc_answer {
     bool in_list;                      // calls stand in a JSON list
     uint32_t n_calls;
     size_t n_space, n_mark; // of the head that is read: white space before it, and its mark
+    size_t n_searched;      // of the head, for its end
     struct sc_buffer name;  // of the call
     struct sc_buffer value; // of an argument that cannot stream, or all arguments
     struct sc_buffer out;   // scratch for events
