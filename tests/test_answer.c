@@ -124,7 +124,7 @@ static void check_cut(const struct question *q, const char *text, size_t n, cons
 // In one piece, and the same in all others.
 static struct heard ask_in_every_cut(const struct question *q, const char *text)
 {
-    size_t n = strlen(text), *every = malloc((n + 1) * sizeof *every);
+    size_t n = strlen(text), *every = calloc(n + 1, sizeof *every);
     struct heard h = ask(q, text, n, NULL, 0);
     for (size_t i = 0; i < n; i++) every[i] = i;
     check_cut(q, text, n, every, n, h.all.data);

@@ -101,6 +101,10 @@ socle_status socle_model_render(const socle_model *model, const char *inputs_jso
 socle_status socle_chat_encode(const socle_model *model, const char *inputs_json, const char *now, int32_t **ids,
                                size_t *n_ids, char **text, socle_error *err);
 
+// How the model writes calls of tools, as its template shows it: "hermes", "mistral", "harmony", ... NULL: it knows none,
+// or none that is known here.
+const char *socle_model_answer_syntax(const socle_model *model);
+
 // Frees what these functions handed over. NULL is fine.
 void socle_free(void *memory);
 

@@ -114,6 +114,15 @@ static int tell_finish(const struct cli_chat *chat, bool write_failed)
     return SOCLE_OK;
 }
 
+// Chats have no tools: what looks like a call is shown as it is.
+static void begin_reading(const struct cli_chat *chat, struct sc_answer *reader, const char *prompt)
+{
+    const char *syntax = socle_model_answer_syntax(chat->model);
+    json_t *no_tools = json_array();
+    sc_answer_begin(reader, syntax ? sc_answer_syntax_find(syntax) : NULL, sc_text_of(prompt), no_tools);
+    json_decref(no_tools);
+}
+
 // Generates from the conversation as it stands; the answer's text goes to *answer.
 static int stream_answer(struct cli_chat *chat, char **answer)
 {
@@ -127,8 +136,7 @@ static int stream_answer(struct cli_chat *chat, char **answer)
         status = sc_fail(&err, SOCLE_BAD_ARGUMENT, "the prompt is empty: there is nothing to go on from");
     if (status == SOCLE_OK) {
         cli_progress_begin(&s.progress, "prompt");
-        // Without tools there are no calls: what looks like one is shown as it is.
-        sc_answer_begin(&s.reader, NULL, sc_text_of(prompt ? prompt : ""), NULL);
+        begin_reading(chat, &s.reader, prompt ? prompt : "");
         status = generate(chat, &s, ids, n_ids, &err);
         cli_progress_end(&s.progress);
         sc_answer_end(&s.reader, on_event, &s);

@@ -146,7 +146,7 @@ static struct found next_mark(const struct sc_answer *a)
     }
     for (size_t i = 0; (pair = pair_at(a->syntax, i)); i++)
         look_for(a, pair->open, (struct found){ .what = FOUND_PAIR, .pair = pair }, &found);
-    for (size_t i = 0; a->syntax && i < SC_COUNT(a->syntax->begins) && a->syntax->begins[i]; i++)
+    for (size_t i = 0; a->reads_calls && i < SC_COUNT(a->syntax->begins) && a->syntax->begins[i]; i++)
         look_for(a, a->syntax->begins[i], (struct found){ .what = FOUND_CALL }, &found);
     return found;
 }
@@ -193,7 +193,7 @@ static void begin_head(struct sc_answer *a, size_t n_space, size_t n_mark)
 static bool starts_call(struct sc_answer *a, bool *waits)
 {
     *waits = false;
-    if (!a->fresh || a->open || !a->syntax || !a->syntax->starts[0]) return false;
+    if (!a->reads_calls || !a->fresh || a->open || !a->syntax->starts[0]) return false;
     struct sc_text text = sc_answer_left(a);
     size_t n = n_spaces(text);
     text = (struct sc_text){ text.data + n, text.n_bytes - n };
@@ -207,7 +207,7 @@ static bool starts_call(struct sc_answer *a, bool *waits)
 static size_t n_shown_before(const struct sc_answer *a, size_t at)
 {
     const char *text = sc_answer_left(a).data;
-    while (a->syntax && !a->open && !a->finished && at > 0 && isspace((unsigned char)text[at - 1])) at--;
+    while (a->reads_calls && !a->open && !a->finished && at > 0 && isspace((unsigned char)text[at - 1])) at--;
     return at;
 }
 
@@ -332,6 +332,7 @@ void sc_answer_begin(struct sc_answer *a, const struct sc_answer_syntax *syntax,
 {
     *a = (struct sc_answer){ .syntax = syntax, .at_start = true, .fresh = true };
     a->tools = json_is_array(tools) ? json_incref((json_t *)tools) : NULL;
+    a->reads_calls = syntax && !(a->tools && json_array_size(a->tools) == 0);
     a->open = sc_answer_opened(syntax, prompt);
 }
 

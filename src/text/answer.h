@@ -69,6 +69,7 @@ struct sc_answer {
     void *context;
     struct sc_buffer held; // pushed and not yet taken: from n_taken on
     size_t n_taken;
+    bool reads_calls;
     bool finished; // no more will come
     bool failed;   // memory ran out
     uint8_t phase;
@@ -89,7 +90,8 @@ struct sc_answer {
 
 // `syntax` NULL: no calls. `prompt` is what the model goes on from: some templates open the reasoning themselves.
 // `tools` (may be NULL: not known) as in a request, [{"type": "function", "function": {"name", "parameters"}}]: values
-// without a type of their own get that of their schema, and JSON without a mark is a call only if it names a tool.
+// without a type of their own get that of their schema, and JSON without a mark is a call only if it names a tool. An
+// empty array: there are none, so what looks like a call is text.
 void sc_answer_begin(struct sc_answer *answer, const struct sc_answer_syntax *syntax, struct sc_text prompt,
                      const json_t *tools);
 // The sink must not call back.
