@@ -52,8 +52,7 @@ const struct sc_answer_syntax *sc_answer_syntax_find(const char *name)
 
 const char *sc_answer_syntax_name(const struct sc_answer_syntax *syntax) { return syntax->name; }
 
-// The i-th pair of marks: the common ones, then the syntax's own; NULL past the last.
-static const struct sc_answer_pair *pair_at(const struct sc_answer_syntax *syntax, size_t i)
+const struct sc_answer_pair *sc_answer_pair_at(const struct sc_answer_syntax *syntax, size_t i)
 {
     if (i < SC_COUNT(common_pairs)) return &common_pairs[i];
     i -= SC_COUNT(common_pairs);
@@ -66,7 +65,7 @@ const struct sc_answer_pair *sc_answer_opened(const struct sc_answer_syntax *syn
     const struct sc_answer_pair *opened = NULL, *pair;
     size_t n = prompt.n_bytes;
     while (n && isspace((unsigned char)prompt.data[n - 1])) n--;
-    for (size_t i = 0; (pair = pair_at(syntax, i)); i++) {
+    for (size_t i = 0; (pair = sc_answer_pair_at(syntax, i)); i++) {
         size_t n_open = strlen(pair->open);
         if (pair->close && n_open <= n && memcmp(prompt.data + n - n_open, pair->open, n_open) == 0) opened = pair;
     }
@@ -144,7 +143,7 @@ static struct found next_mark(const struct sc_answer *a)
         look_for(a, a->open->close, (struct found){ .what = FOUND_PAIR, .pair = a->open }, &found);
         return found;
     }
-    for (size_t i = 0; (pair = pair_at(a->syntax, i)); i++)
+    for (size_t i = 0; (pair = sc_answer_pair_at(a->syntax, i)); i++)
         look_for(a, pair->open, (struct found){ .what = FOUND_PAIR, .pair = pair }, &found);
     for (size_t i = 0; a->reads_calls && i < SC_COUNT(a->syntax->begins) && a->syntax->begins[i]; i++)
         look_for(a, a->syntax->begins[i], (struct found){ .what = FOUND_CALL }, &found);

@@ -133,7 +133,9 @@ const json_t *sc_answer_tool_named(const json_t *tools, const char *name);
 const json_t *sc_answer_tool_parameters(const json_t *tool);
 uint8_t sc_answer_value_type(const json_t *schema);
 
-// The pair of reasoning marks that a prompt's end opens, or NULL.
+// The i-th pair of reasoning marks: those known in every answer, then the syntax's own; NULL past the last.
+const struct sc_answer_pair *sc_answer_pair_at(const struct sc_answer_syntax *syntax, size_t i);
+// The pair that a prompt's end opens, or NULL.
 const struct sc_answer_pair *sc_answer_opened(const struct sc_answer_syntax *syntax, struct sc_text prompt);
 
 #endif
