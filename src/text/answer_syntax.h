@@ -76,8 +76,9 @@ struct sc_answer_written {
     const char *opens, *call, *arguments, *ends;
     const char *between, *closes;                           // between NULL: there is one call only
     const char *before_name, *after_name, *after_arguments; // pieces of GBNF; NULL: nothing
-    const char *thinks, *thought; // around reasoning that may come first; NULL: only what the prompt opened
-    bool in_json;                 // the name is inside a JSON string
+    // Around reasoning that may come first, and behind it; NULL: only what the prompt opened.
+    const char *thinks, *thought, *thought_then;
+    bool in_json; // the name is inside a JSON string
 };
 
 struct sc_answer_syntax {
