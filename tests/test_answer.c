@@ -217,8 +217,8 @@ static void templates_tell_their_syntax(void **state)
     json_array_foreach (json_object_get(cases, "cases"), i, row) {
         json_array_foreach (json_object_get(row, "templates"), j, template) {
             struct sc_buffer source = read_fixture(json_string_value(template));
-            const struct sc_answer_syntax *syntax =
-                sc_answer_syntax_of_template((struct sc_text){ source.data, source.n_bytes });
+            const struct sc_answer_syntax *syntax = sc_answer_syntax_of_template(
+                (struct sc_text){ source.data, source.n_bytes });
             const char *found = syntax ? sc_answer_syntax_name(syntax) : "";
             if (strcmp(found, text_of(row, "syntax")) != 0) {
                 print_error("%s: %s, not %s\n", json_string_value(template), found, text_of(row, "syntax"));
@@ -289,11 +289,12 @@ static void check_table(const struct heard_case *cases, size_t n, const json_t *
 
 static json_t *some_tools(void)
 {
-    json_t *tools = json_loads("[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"type\":\"object\","
-                               "\"properties\":{\"s\":{\"type\":\"string\"},\"n\":{\"type\":[\"integer\",\"null\"]},"
-                               "\"a\":{\"anyOf\":[{\"type\":\"string\"},{\"type\":\"number\"}]},"
-                               "\"e\":{\"enum\":[\"x\",\"y\"]}}}}},{\"type\":\"function\",\"function\":{\"name\":\"g\"}}]",
-                               0, NULL);
+    json_t *tools = json_loads(
+        "[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"type\":\"object\","
+        "\"properties\":{\"s\":{\"type\":\"string\"},\"n\":{\"type\":[\"integer\",\"null\"]},"
+        "\"a\":{\"anyOf\":[{\"type\":\"string\"},{\"type\":\"number\"}]},"
+        "\"e\":{\"enum\":[\"x\",\"y\"]}}}}},{\"type\":\"function\",\"function\":{\"name\":\"g\"}}]",
+        0, NULL);
     assert_non_null(tools);
     return tools;
 }
@@ -306,7 +307,8 @@ static void calls_are_read_in_their_spellings(void **state)
         { "hermes", "<tool_call>{\"arguments\":{\"n\": 1},\"name\":\"f\"}</tool_call>", "C:f|{\"n\":1};" },
         { "hermes", "<tool_call>{\"name\":\"f\",\"arguments\":\"{\\\"n\\\":1}\"}</tool_call>", "C:f|{\"n\":1};" },
         { "hermes", "<tool_call>{\"name\":\"f\"}</tool_call> done", "C:f|{};T:done" },
-        { "hermes", "<tool_call>{\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":{\"n\":2}}}</tool_call>",
+        { "hermes",
+          "<tool_call>{\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":{\"n\":2}}}</tool_call>",
           "C:f|{\"n\":2};" },
         { "hermes", "a\n\n<tool_call>{\"name\":\"f\",\"arguments\":{\"s\":\"}</tool_call>\"}}\n</tool_call>\nb",
           "T:aC:f|{\"s\":\"}</tool_call>\"};T:b" },
@@ -318,27 +320,32 @@ static void calls_are_read_in_their_spellings(void **state)
           "T:HmC:f|{};C:g|{};T:ok" },
         { "granite3", "<|tool_call|>[{\"name\": \"f\", \"arguments\": {\"n\": 1}}]", "C:f|{\"n\": 1};" },
         { "firefunction", " functools[{\"name\": \"f\", \"arguments\": {\"n\": 1}}]", "C:f|{\"n\": 1};" },
-        { "command-r", "Action: ```json\n[\n    {\n        \"tool_name\": \"f\",\n        \"parameters\": {\n  \"n\": 1 }\n    }\n]```",
+        { "command-r",
+          "Action: ```json\n[\n    {\n        \"tool_name\": \"f\",\n        \"parameters\": {\n  \"n\": 1 }\n    }\n]```",
           "C:f|{\n  \"n\": 1 };" },
         { "llama3", " {\"name\": \"f\", \"parameters\": {\"n\": 1}}; {\"name\": \"g\", \"parameters\": {}}",
           "C:f|{\"n\": 1};C:g|{};" },
         { "llama3", "<|python_tag|>{\"type\": \"function\", \"name\": \"any\", \"parameters\": {}}", "C:any|{};" },
-        { "deepseek-v3.1", "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{}<｜tool▁call▁end｜>\n"
-                           "<｜tool▁call▁begin｜>function<｜tool▁sep｜>g\n```json\n{}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
+        { "deepseek-v3.1",
+          "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{}<｜tool▁call▁end｜>\n"
+          "<｜tool▁call▁begin｜>function<｜tool▁sep｜>g\n```json\n{}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
           "C:f|{};C:g|{};" },
-        { "harmony", "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>commentary to=functions.f "
-                     "<|constrain|>json<|message|>{\"n\":1}<|call|>",
+        { "harmony",
+          "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>commentary to=functions.f "
+          "<|constrain|>json<|message|>{\"n\":1}<|call|>",
           "R:hmC:f|{\"n\":1};" },
         { "harmony", " to=functions.f<|channel|>commentary json<|message|>{}", "C:f|{};" },
         { "harmony", "<|channel|>final <|constrain|>json<|message|>{\"n\":1}", "T:{\"n\":1}" },
         { "gigachat3", "Ok.<|message_sep|>\n\nfunction call<|role_sep|>\n{\"name\": \"f\", \"arguments\": {}}",
           "T:Ok.C:f|{};" },
-        { "kimi", "<|tool_calls_section_begin|><|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{}"
-                  "<|tool_call_end|><|tool_call_begin|>g<|tool_call_argument_begin|>{}<|tool_call_end|>"
-                  "<|tool_calls_section_end|>",
+        { "kimi",
+          "<|tool_calls_section_begin|><|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{}"
+          "<|tool_call_end|><|tool_call_begin|>g<|tool_call_argument_begin|>{}<|tool_call_end|>"
+          "<|tool_calls_section_end|>",
           "C:f|{};C:g|{};" },
-        { "minimax-m2", "<minimax:tool_call>\n<invoke name=\"f\">\n<parameter name=\"s\">1</parameter>\n<parameter "
-                        "name=\"n\">1</parameter>\n</invoke>\n</minimax:tool_call>",
+        { "minimax-m2",
+          "<minimax:tool_call>\n<invoke name=\"f\">\n<parameter name=\"s\">1</parameter>\n<parameter "
+          "name=\"n\">1</parameter>\n</invoke>\n</minimax:tool_call>",
           "C:f|{\"s\":\"1\",\"n\":1};" },
     };
     json_t *tools = some_tools();
@@ -363,11 +370,13 @@ static void values_in_tags_get_the_type_of_their_schema(void **state)
         { "qwen-coder", CALL("f", PARAMETER("s", "\n a </b> <\n</parameter \n")),
           "C:f|{\"s\":\"\\n a </b> <\\n</parameter \\n\"};" },
         { "qwen-coder", "<function=f><parameter=s>a</parameter></function>", "C:f|{\"s\":\"a\"};" },
-        { "qwen-coder", "<tool_call><function=f>\n<parameter=s>\na\n</parameter>\n</tool_call>x", "C:f|{\"s\":\"a\"};T:x" },
+        { "qwen-coder", "<tool_call><function=f>\n<parameter=s>\na\n</parameter>\n</tool_call>x",
+          "C:f|{\"s\":\"a\"};T:x" },
         { "glm", "<tool_call>f\n<arg_key>n</arg_key>\n<arg_value>3</arg_value>\n</tool_call>", "C:f|{\"n\":3};" },
-        { "deepseek-v3.2", "<｜DSML｜function_calls>\n<｜DSML｜invoke name=\"h\">\n<｜DSML｜parameter name=\"a\" string=\"true\">1"
-                           "</｜DSML｜parameter>\n<｜DSML｜parameter name=\"b\" string=\"false\">1</｜DSML｜parameter>\n"
-                           "</｜DSML｜invoke>\n</｜DSML｜function_calls>",
+        { "deepseek-v3.2",
+          "<｜DSML｜function_calls>\n<｜DSML｜invoke name=\"h\">\n<｜DSML｜parameter name=\"a\" string=\"true\">1"
+          "</｜DSML｜parameter>\n<｜DSML｜parameter name=\"b\" string=\"false\">1</｜DSML｜parameter>\n"
+          "</｜DSML｜invoke>\n</｜DSML｜function_calls>",
           "C:h|{\"a\":\"1\",\"b\":1};" },
         { "gemma4", "<|tool_call>call:f{s:<|\"|>a,}<tool_call|><|\"|>,n:[1,{x:true}],<|\"|>k<|\"|>:-2}<tool_call|>",
           "C:f|{\"s\":\"a,}<tool_call|>\",\"n\":[1,{\"x\":true}],\"k\":-2};" },
@@ -444,7 +453,8 @@ static void long_and_deep_answers_come_to_an_end(void **state)
     sc_buffer_append_string(&text, "<tool_call>{\"name\":\"f\",\"arguments\":");
     for (size_t i = 0; i < 5000; i++) sc_buffer_append_string(&text, "{\"a\":");
     struct heard h = ask(&q, text.data, text.n_bytes, NULL, 0);
-    assert_int_equal(h.text.n_bytes + h.arguments.n_bytes + strlen("<tool_call>{\"name\":\"f\",\"arguments\":"), text.n_bytes);
+    assert_int_equal(h.text.n_bytes + h.arguments.n_bytes + strlen("<tool_call>{\"name\":\"f\",\"arguments\":"),
+                     text.n_bytes);
     heard_free(&h);
     // A head that does not end is given up at the same place however it comes.
     sc_buffer_clear(&text);
@@ -453,8 +463,7 @@ static void long_and_deep_answers_come_to_an_end(void **state)
     sc_buffer_append_string(&text, "\",\"name\":\"f\"}");
     struct sc_buffer expected = { 0 };
     sc_buffer_printf(&expected, "T:%s", text.data);
-    for (size_t cut = 0; cut < text.n_bytes; cut += 97)
-        check_cut(&q, text.data, text.n_bytes, &cut, 1, expected.data);
+    for (size_t cut = 0; cut < text.n_bytes; cut += 97) check_cut(&q, text.data, text.n_bytes, &cut, 1, expected.data);
     sc_buffer_free(&expected);
     sc_buffer_free(&text);
 }

@@ -192,8 +192,10 @@ static bool has_type(const json_t *value, const json_t *schema)
 {
     const char *type = json_string_value(json_object_get(schema, "type"));
     return !type || (strcmp(type, "string") == 0 && json_is_string(value)) ||
-           (strcmp(type, "integer") == 0 && json_is_integer(value)) || (strcmp(type, "number") == 0 && json_is_number(value)) ||
-           (strcmp(type, "boolean") == 0 && json_is_boolean(value)) || (strcmp(type, "array") == 0 && json_is_array(value)) ||
+           (strcmp(type, "integer") == 0 && json_is_integer(value)) ||
+           (strcmp(type, "number") == 0 && json_is_number(value)) ||
+           (strcmp(type, "boolean") == 0 && json_is_boolean(value)) ||
+           (strcmp(type, "array") == 0 && json_is_array(value)) ||
            (strcmp(type, "object") == 0 && json_is_object(value));
 }
 
@@ -232,8 +234,9 @@ static json_t *properties_of(const json_t *tools)
 {
     json_t *all = json_object();
     for (size_t i = 0; i < json_array_size(tools); i++)
-        json_object_update(all, json_object_get(json_object_get(json_object_get(json_array_get(tools, i), "function"),
-                                                                "parameters"), "properties"));
+        json_object_update(
+            all, json_object_get(json_object_get(json_object_get(json_array_get(tools, i), "function"), "parameters"),
+                                 "properties"));
     return all;
 }
 
@@ -249,8 +252,8 @@ static void check_draw(const struct sc_answer_syntax *syntax, const struct sc_an
     sc_answer_push(&a, d.out.data, d.out.n_bytes, hear, &h);
     assert_true(sc_answer_end(&a, hear, &h));
     if (h.n_calls == 0 || h.n_complete != h.n_calls || h.text.n_bytes || (!o->parallel && h.n_calls != 1))
-        fail_msg("%s: %u calls, %u complete, text '%s' in\n%s\n%s", sc_answer_syntax_name(syntax), h.n_calls, h.n_complete,
-                 h.text.data ? h.text.data : "", d.out.data, grammar);
+        fail_msg("%s: %u calls, %u complete, text '%s' in\n%s\n%s", sc_answer_syntax_name(syntax), h.n_calls,
+                 h.n_complete, h.text.data ? h.text.data : "", d.out.data, grammar);
     sc_buffer_free(&d.out);
     sc_buffer_free(&h.arguments);
     sc_buffer_free(&h.text);
@@ -280,12 +283,12 @@ static void what_a_grammar_allows_is_read_as_calls(void **state)
     static const char *const prompts[] = { "", "<|im_start|>assistant\n<think>\n" };
     for (size_t i = 0; sc_answer_syntax_at(i); i++) {
         for (unsigned way = 0; way < 8; way++) {
-            check_syntax(sc_answer_syntax_at(i),
-                         &(struct sc_answer_grammar_options){ .tools = tools,
-                                                              .choice = way & 1 ? SC_ANSWER_AUTO : SC_ANSWER_REQUIRED,
-                                                              .name = way & 2 ? "note" : NULL,
-                                                              .parallel = way & 4,
-                                                              .prompt = sc_text_of(way & 1 ? "" : prompts[way >> 1 & 1]) });
+            check_syntax(sc_answer_syntax_at(i), &(struct sc_answer_grammar_options){
+                                                     .tools = tools,
+                                                     .choice = way & 1 ? SC_ANSWER_AUTO : SC_ANSWER_REQUIRED,
+                                                     .name = way & 2 ? "note" : NULL,
+                                                     .parallel = way & 4,
+                                                     .prompt = sc_text_of(way & 1 ? "" : prompts[way >> 1 & 1]) });
         }
     }
     json_decref(tools);

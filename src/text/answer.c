@@ -126,9 +126,8 @@ static void look_for(const struct sc_answer *a, const char *mark, struct found a
         if (is == SC_READ_BROKEN || (is == SC_READ_MORE && a->finished)) continue;
         if (is == SC_READ_MORE) as.what = FOUND_PART;
         as.n_bytes = strlen(mark);
-        bool wins = as.at < found->at ||
-                    (as.at == found->at && found->what != FOUND_PART &&
-                     (as.what == FOUND_PART || as.n_bytes > found->n_bytes));
+        bool wins = as.at < found->at || (as.at == found->at && found->what != FOUND_PART &&
+                                          (as.what == FOUND_PART || as.n_bytes > found->n_bytes));
         if (wins) *found = as;
         return;
     }

@@ -7,7 +7,8 @@
 // How calls are written differs between models: each way is a syntax (answer_syntaxes.h lists them), recognized by the
 // marks in the source of the model's chat template. The marks of reasoning are read with every syntax, and without one.
 //
-// The text may come in any cuts: what is handed out, put together, is the same. What may yet become a mark is held back.
+// The text may come in any cuts: what is handed out, put together, is the same. What may yet become a mark is held
+// back.
 //
 // Nothing is lost. A call begins when its head (the mark, the name, the beginning of the arguments) has been read; what
 // is no head is text, mark included. Arguments are JSON while they stream, whatever the model's way of writing them; a
@@ -107,7 +108,7 @@ enum sc_answer_choice {
 };
 
 struct sc_answer_grammar_options {
-    const json_t *tools;   // not empty
+    const json_t *tools; // not empty
     enum sc_answer_choice choice;
     const char *name;      // only this tool may be called; NULL: any
     bool parallel;         // several calls may follow each other

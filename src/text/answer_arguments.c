@@ -12,10 +12,7 @@
 
 static void take(struct sc_answer *a, size_t n) { a->n_taken += n; }
 
-static void emit(struct sc_answer *a, const char *text, size_t n)
-{
-    sc_answer_emit(a, SC_ANSWER_ARGUMENTS, text, n);
-}
+static void emit(struct sc_answer *a, const char *text, size_t n) { sc_answer_emit(a, SC_ANSWER_ARGUMENTS, text, n); }
 
 static void emit_string(struct sc_answer *a, const char *text, size_t n)
 {

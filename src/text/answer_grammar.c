@@ -93,8 +93,8 @@ static void write_json_terminal(struct sc_buffer *out, const json_t *schema)
     free(text);
 }
 
-// The rule NAME for any text that ends with the first `mark` in it. It is regular: with P1, P2, … the mark's beginnings,
-// which the first character alone can begin since it stands nowhere else in the mark,
+// The rule NAME for any text that ends with the first `mark` in it. It is regular: with P1, P2, … the mark's
+// beginnings, which the first character alone can begin since it stands nowhere else in the mark,
 //
 //   part ::= P1 | P2 | …        NAME ::= ( [^1st] | part* ( P1 [^1st 2nd] | P2 [^1st 3rd] | … ) )* part* mark
 static void write_text_until(struct sc_buffer *out, const char *name, const char *mark)

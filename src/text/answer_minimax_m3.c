@@ -94,8 +94,8 @@ static void read_head(struct sc_answer *a, struct sc_reader *r, size_t n_mark, s
     sc_reader_expect(r, "\">");
     sc_buffer_clear(&a->name);
     sc_buffer_append(&a->name, name.data, name.n_bytes);
-    const json_t *parameters =
-        sc_answer_tool_parameters(sc_answer_tool_named(a->tools, a->name.data ? a->name.data : ""));
+    const json_t *parameters = sc_answer_tool_parameters(
+        sc_answer_tool_named(a->tools, a->name.data ? a->name.data : ""));
     json_t *object = parameters ? NULL : json_pack("{s:s}", "type", "object");
     sc_buffer_clear(&a->value);
     read_elements(r, &a->value, parameters ? parameters : object, 0);

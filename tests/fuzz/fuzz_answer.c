@@ -42,7 +42,8 @@ static void hear(void *context, const struct sc_answer_event *e)
         sc_buffer_clear(&h->arguments);
     } else if (e->kind == SC_ANSWER_CALL_END) {
         h->in_call = false;
-        json_t *object = json_loadb(h->arguments.data ? h->arguments.data : "", h->arguments.n_bytes, JSON_ALLOW_NUL, NULL);
+        json_t *object = json_loadb(h->arguments.data ? h->arguments.data : "", h->arguments.n_bytes, JSON_ALLOW_NUL,
+                                    NULL);
         bool valid = json_is_object(object) || (object == NULL && h->arguments.n_bytes > 1); // jansson refuses more
         assert(!e->complete || valid);
         json_decref(object);
@@ -52,10 +53,10 @@ static void hear(void *context, const struct sc_answer_event *e)
 static struct heard ask(const struct sc_answer_syntax *syntax, int options, const char *text, size_t n, size_t cut)
 {
     json_t *tools = NULL;
-    if (options & 1)
-        tools = json_pack("[{s:{s:s, s:{s:{s:{s:s}, s:{s:s}}}}}]", "function", "name", "f", "parameters", "properties", "s",
-                          "type", "string", "n", "type", "integer");
     if (options & 4) tools = json_array();
+    else if (options & 1)
+        tools = json_pack("[{s:{s:s, s:{s:{s:{s:s}, s:{s:s}}}}}]", "function", "name", "f", "parameters", "properties",
+                          "s", "type", "string", "n", "type", "integer");
     struct heard h = { .last = -1 };
     struct sc_answer a;
     sc_answer_begin(&a, syntax, sc_text_of(options & 2 ? "<think>\n" : ""), tools);
