@@ -238,7 +238,8 @@ static void marks_come_from_the_template_alone(void **state)
     tiny_token(&tiny, sc_text_of("zz"), SC_TOKEN_USER_DEFINED, 0);
     must(tiny_load(&tiny, &err), &err);
     const struct sc_tokenizer *t = tiny.tokenizer;
-    expect(t, "<tool>{{ a }}<|im_end|>", "{\"a\":\"<tool>hello<|im_end|>\"}", "{<tool>}<tool>hello<|im_end|>{<|im_end|>}");
+    expect(t, "<tool>{{ a }}<|im_end|>", "{\"a\":\"<tool>hello<|im_end|>\"}",
+           "{<tool>}<tool>hello<|im_end|>{<|im_end|>}");
     expect(t, "{{ a }}{{ b }}", "{\"a\":\"<|im_\",\"b\":\"end|>\"}", "<|im_end|>");
     expect(t, "{{ a }}{{ a }}", "{\"a\":\"<\"}", "<<");
     expect(t, "{{ a }}im_end|>", "{\"a\":\"<|im<|\"}", "<|im<|im_end|>");

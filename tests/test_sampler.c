@@ -1,4 +1,4 @@
-// Choosing tokens, and what happens to their text: random numbers, samplers, stop strings, reasoning marks.
+// Choosing tokens, and what happens to their text: random numbers, samplers, stop strings.
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +13,6 @@
 
 #include "base/buffer.h"
 #include "base/size.h"
-#include "cli/reasoning.h"
 #include "engine/random.h"
 #include "engine/sampler.h"
 #include "engine/stop.h"
@@ -485,79 +484,6 @@ static void stop_strings_never_show_however_the_text_comes(void **state)
     }
 }
 
-// ---- reasoning
-
-struct heard {
-    struct sc_buffer thinking, answer;
-};
-
-static void hear(void *context, const char *text, size_t n_bytes, bool thinking)
-{
-    struct heard *heard = context;
-    assert_true(n_bytes > 0);
-    sc_buffer_append(thinking ? &heard->thinking : &heard->answer, text, n_bytes);
-}
-
-static void check_split(const char *prompt, const char *text, const size_t *cuts, size_t n_cuts, const char *thinking,
-                        const char *answer)
-{
-    struct heard heard = { { 0 }, { 0 } };
-    struct cli_reasoning r;
-    cli_reasoning_begin(&r, prompt, strlen(prompt));
-    for (size_t i = 0, begin = 0; i <= n_cuts; i++) {
-        size_t end = i < n_cuts ? cuts[i] : strlen(text);
-        cli_reasoning_push(&r, text + begin, end - begin, hear, &heard);
-        begin = end;
-    }
-    cli_reasoning_end(&r, hear, &heard);
-    const char *found_thinking = heard.thinking.data ? heard.thinking.data : "";
-    const char *found_answer = heard.answer.data ? heard.answer.data : "";
-    if (strcmp(found_thinking, thinking) != 0 || strcmp(found_answer, answer) != 0)
-        fail_msg("'%s' with %zu cuts, the first at %zu: found thinking '%s', answer '%s'", text, n_cuts,
-                 n_cuts ? cuts[0] : 0, found_thinking, found_answer);
-    sc_buffer_free(&heard.thinking);
-    sc_buffer_free(&heard.answer);
-}
-
-static void reasoning_is_told_from_the_answer_wherever_text_is_cut(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *prompt, *text, *thinking, *answer;
-    } cases[] = {
-        { "", "<think>\nI wonder.\n</think>\n\nYes.", "I wonder.\n", "Yes." },
-        { "", "\n <think></think>Yes.", "", "Yes." },
-        { "<|Assistant|><think>\n", "hm\n\n</think>\n\nok <b>", "hm\n\n", "ok <b>" },
-        { "<think>\n\n</think>\n\n", "no thoughts", "", "no thoughts" },
-        { "", "[THINK]a[/THINK]b", "a", "b" },
-        { "", "<seed:think>a</seed:think>b", "a", "b" },
-        { "", "<think>unclosed </thin", "unclosed </thin", "" },
-        { "", "a<b and <thin> [THI", "", "a<b and <thin> [THI" },
-        { "", "First <think>x</think> then", "x", "First then" },
-        { "", "<think>a<think>b</think>c", "a<think>b", "c" },
-        { "", " \n\n", "", "" },
-        { "<|start|>assistant",
-          "<|channel|>analysis<|message|>We think.<|end|><|start|>assistant<|channel|>final<|message|>Hello.",
-          "We think.", "Hello." },
-        { "",
-          "<|channel|>commentary<|message|>c<|end|><|start|>assistant<|channel|>analysis<|message|>a<|end|>"
-          "<|start|>assistant<|channel|>final<|message|>f",
-          "ca", "f" },
-        { "", "<|channel|>final<|message|>only", "", "only" },
-    };
-    for (size_t i = 0; i < SC_COUNT(cases); i++) {
-        size_t n = strlen(cases[i].text), every[256];
-        assert_true(n < SC_COUNT(every));
-        for (size_t at = 0; at < n; at++) every[at] = at;
-        check_split(cases[i].prompt, cases[i].text, every, n, cases[i].thinking, cases[i].answer);
-        for (size_t a = 0; a <= n; a++) {
-            check_split(cases[i].prompt, cases[i].text, &a, 1, cases[i].thinking, cases[i].answer);
-            size_t two[2] = { a, SC_MIN(a + 3, n) };
-            check_split(cases[i].prompt, cases[i].text, two, 2, cases[i].thinking, cases[i].answer);
-        }
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -573,7 +499,6 @@ int main(void)
         cmocka_unit_test(a_bias_can_ban_and_force_a_token),
         cmocka_unit_test(senseless_parameters_are_refused_by_name),
         cmocka_unit_test(stop_strings_never_show_however_the_text_comes),
-        cmocka_unit_test(reasoning_is_told_from_the_answer_wherever_text_is_cut),
     };
     return cmocka_run_group_tests_name("sampler", tests, NULL, NULL);
 }

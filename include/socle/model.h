@@ -98,13 +98,18 @@ socle_status socle_model_render(const socle_model *model, const char *inputs_jso
                                 size_t *n_text, socle_error *err);
 // The source of the model's own template (up to a NUL), or NULL. Lives as long as the model.
 const char *socle_model_template(const socle_model *model);
-// The tokens of a conversation for the model to go on from: rendered as above, and special tokens come from the template
-// alone. Text of the inputs that reads like one ("<|im_end|>" in a message, a name, a tool) stays text, so nobody forges
-// a turn. bos_token and its like are always the vocabulary's. A BOS that the model expects is added unless the template
-// writes it. *ids has *n_ids, *text (may be NULL: not wanted) is what was rendered, NUL-terminated; both are freed by
-// socle_free. Any number of threads may call it. Errors: those of socle_model_render and socle_tokenize.
+// The tokens of a conversation for the model to go on from: rendered as above, and special tokens come from the
+// template alone. Text of the inputs that reads like one ("<|im_end|>" in a message, a name, a tool) stays text, so
+// nobody forges a turn. bos_token and its like are always the vocabulary's. A BOS that the model expects is added
+// unless the template writes it. *ids has *n_ids, *text (may be NULL: not wanted) is what was rendered, NUL-terminated;
+// both are freed by socle_free. Any number of threads may call it. Errors: those of socle_model_render and
+// socle_tokenize.
 socle_status socle_chat_encode(const socle_model *model, const char *inputs_json, const char *now, int32_t **ids,
                                size_t *n_ids, char **text, socle_error *err);
+
+// How the model writes calls of tools, as its template shows it: "hermes", "mistral", "harmony", ... NULL: it knows
+// none, or none that is known here.
+const char *socle_model_answer_syntax(const socle_model *model);
 
 // Frees what these functions handed over. NULL is fine.
 void socle_free(void *memory);

@@ -18,8 +18,9 @@ struct socle_model {
     struct sc_model *model;         // NULL for a vocabulary without weights
     struct sc_tokenizer *tokenizer; // NULL when its kind is not supported: see text_error
     socle_error text_error;
-    struct sc_template *template; // NULL: none, or see template_error
-    socle_error template_error;   // status SOCLE_OK: there simply is none
+    struct sc_template *template;          // NULL: none, or see template_error
+    const struct sc_answer_syntax *syntax; // of tool calls, as the template teaches it; NULL: none
+    socle_error template_error;            // status SOCLE_OK: there simply is none
     char *name, *weights;
     char *template_source; // NULL: none
     uint64_t n_parameters;

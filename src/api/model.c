@@ -7,6 +7,7 @@
 #include "base/size.h"
 #include "formats/gguf.h"
 #include "models/pack.h"
+#include "text/answer.h"
 
 char *sc_api_text(const struct sc_gguf *gguf, const char *key)
 {
@@ -55,6 +56,7 @@ static socle_status load_text(socle_model *m, socle_error *err)
         return SOCLE_OK;
     m->template_source = strndup(source.data, source.n_bytes);
     if (!m->template_source) return sc_fail_memory(err, source.n_bytes, "a chat template");
+    m->syntax = sc_answer_syntax_of_template(source);
     if (sc_template_parse(source, &m->template, &own) != SOCLE_OK) {
         sc_fail_prefix(&own, "%s: its chat template", sc_gguf_path(m->gguf));
         m->template_error = own;
@@ -154,6 +156,11 @@ SC_EXPORT void socle_model_describe(const socle_model *m, socle_model_info *out)
     out->bos = sc_tokenizer_bos(m->tokenizer);
     out->eos = sc_tokenizer_eos(m->tokenizer);
     if (!m->model) out->n_vocab = sc_tokenizer_n_tokens(m->tokenizer);
+}
+
+SC_EXPORT const char *socle_model_answer_syntax(const socle_model *m)
+{
+    return m->syntax ? sc_answer_syntax_name(m->syntax) : NULL;
 }
 
 SC_EXPORT const char *socle_family_name(size_t i)

@@ -6,12 +6,12 @@
 #include "base/buffer.h"
 #include "base/file.h"
 #include "cli/output.h"
-#include "cli/reasoning.h"
+#include "text/answer.h"
 
 // An answer on its way to the terminal.
 struct stream {
     struct cli_chat *chat;
-    struct cli_reasoning reasoning;
+    struct sc_answer reader;
     struct cli_progress progress;
     struct sc_buffer answer; // without the reasoning
     bool thinking, failed;
@@ -34,12 +34,17 @@ static void show(void *context, const char *text, size_t n_bytes, bool thinking)
     if (!thinking || !s->chat->hide_thinking) fwrite(text, 1, n_bytes, stdout);
 }
 
+static void on_event(void *context, const struct sc_answer_event *event)
+{
+    show(context, event->text, event->n_bytes, event->kind == SC_ANSWER_REASONING);
+}
+
 static bool on_text(void *context, const char *text, size_t n_bytes)
 {
     struct stream *s = context;
     cli_progress_end(&s->progress);
     if (s->chat->raw) show(s, text, n_bytes, false);
-    else cli_reasoning_push(&s->reasoning, text, n_bytes, show, s);
+    else sc_answer_push(&s->reader, text, n_bytes, on_event, s);
     s->failed = fflush(stdout) != 0;
     return !s->failed;
 }
@@ -109,6 +114,15 @@ static int tell_finish(const struct cli_chat *chat, bool write_failed)
     return SOCLE_OK;
 }
 
+// Chats have no tools: what looks like a call is shown as it is.
+static void begin_reading(const struct cli_chat *chat, struct sc_answer *reader, const char *prompt)
+{
+    const char *syntax = socle_model_answer_syntax(chat->model);
+    json_t *no_tools = json_array();
+    sc_answer_begin(reader, syntax ? sc_answer_syntax_find(syntax) : NULL, sc_text_of(prompt), no_tools);
+    json_decref(no_tools);
+}
+
 // Generates from the conversation as it stands; the answer's text goes to *answer.
 static int stream_answer(struct cli_chat *chat, char **answer)
 {
@@ -122,10 +136,10 @@ static int stream_answer(struct cli_chat *chat, char **answer)
         status = sc_fail(&err, SOCLE_BAD_ARGUMENT, "the prompt is empty: there is nothing to go on from");
     if (status == SOCLE_OK) {
         cli_progress_begin(&s.progress, "prompt");
-        cli_reasoning_begin(&s.reasoning, prompt ? prompt : "", prompt ? strlen(prompt) : 0);
+        begin_reading(chat, &s.reader, prompt ? prompt : "");
         status = generate(chat, &s, ids, n_ids, &err);
         cli_progress_end(&s.progress);
-        cli_reasoning_end(&s.reasoning, show, &s);
+        sc_answer_end(&s.reader, on_event, &s);
         set_thinking(&s, false);
         if (status == SOCLE_OK) fputc('\n', stdout);
         fflush(stdout);

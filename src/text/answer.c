@@ -52,8 +52,7 @@ const struct sc_answer_syntax *sc_answer_syntax_find(const char *name)
 
 const char *sc_answer_syntax_name(const struct sc_answer_syntax *syntax) { return syntax->name; }
 
-// The i-th pair of marks: the common ones, then the syntax's own; NULL past the last.
-static const struct sc_answer_pair *pair_at(const struct sc_answer_syntax *syntax, size_t i)
+const struct sc_answer_pair *sc_answer_pair_at(const struct sc_answer_syntax *syntax, size_t i)
 {
     if (i < SC_COUNT(common_pairs)) return &common_pairs[i];
     i -= SC_COUNT(common_pairs);
@@ -66,7 +65,7 @@ const struct sc_answer_pair *sc_answer_opened(const struct sc_answer_syntax *syn
     const struct sc_answer_pair *opened = NULL, *pair;
     size_t n = prompt.n_bytes;
     while (n && isspace((unsigned char)prompt.data[n - 1])) n--;
-    for (size_t i = 0; (pair = pair_at(syntax, i)); i++) {
+    for (size_t i = 0; (pair = sc_answer_pair_at(syntax, i)); i++) {
         size_t n_open = strlen(pair->open);
         if (pair->close && n_open <= n && memcmp(prompt.data + n - n_open, pair->open, n_open) == 0) opened = pair;
     }
@@ -127,9 +126,8 @@ static void look_for(const struct sc_answer *a, const char *mark, struct found a
         if (is == SC_READ_BROKEN || (is == SC_READ_MORE && a->finished)) continue;
         if (is == SC_READ_MORE) as.what = FOUND_PART;
         as.n_bytes = strlen(mark);
-        bool wins = as.at < found->at ||
-                    (as.at == found->at && found->what != FOUND_PART &&
-                     (as.what == FOUND_PART || as.n_bytes > found->n_bytes));
+        bool wins = as.at < found->at || (as.at == found->at && found->what != FOUND_PART &&
+                                          (as.what == FOUND_PART || as.n_bytes > found->n_bytes));
         if (wins) *found = as;
         return;
     }
@@ -144,9 +142,9 @@ static struct found next_mark(const struct sc_answer *a)
         look_for(a, a->open->close, (struct found){ .what = FOUND_PAIR, .pair = a->open }, &found);
         return found;
     }
-    for (size_t i = 0; (pair = pair_at(a->syntax, i)); i++)
+    for (size_t i = 0; (pair = sc_answer_pair_at(a->syntax, i)); i++)
         look_for(a, pair->open, (struct found){ .what = FOUND_PAIR, .pair = pair }, &found);
-    for (size_t i = 0; a->syntax && i < SC_COUNT(a->syntax->begins) && a->syntax->begins[i]; i++)
+    for (size_t i = 0; a->reads_calls && i < SC_COUNT(a->syntax->begins) && a->syntax->begins[i]; i++)
         look_for(a, a->syntax->begins[i], (struct found){ .what = FOUND_CALL }, &found);
     return found;
 }
@@ -186,13 +184,14 @@ static void begin_head(struct sc_answer *a, size_t n_space, size_t n_mark)
     a->phase = SC_PHASE_HEAD;
     a->n_space = n_space;
     a->n_mark = n_mark;
+    a->n_searched = 0;
 }
 
 // Where an answer starts, a call may begin without a mark. *waits: that is not clear yet.
 static bool starts_call(struct sc_answer *a, bool *waits)
 {
     *waits = false;
-    if (!a->fresh || a->open || !a->syntax || !a->syntax->starts[0]) return false;
+    if (!a->reads_calls || !a->fresh || a->open || !a->syntax->starts[0]) return false;
     struct sc_text text = sc_answer_left(a);
     size_t n = n_spaces(text);
     text = (struct sc_text){ text.data + n, text.n_bytes - n };
@@ -206,7 +205,7 @@ static bool starts_call(struct sc_answer *a, bool *waits)
 static size_t n_shown_before(const struct sc_answer *a, size_t at)
 {
     const char *text = sc_answer_left(a).data;
-    while (a->syntax && !a->open && !a->finished && at > 0 && isspace((unsigned char)text[at - 1])) at--;
+    while (a->reads_calls && !a->open && !a->finished && at > 0 && isspace((unsigned char)text[at - 1])) at--;
     return at;
 }
 
@@ -245,14 +244,30 @@ static void give_up_head(struct sc_answer *a)
     sc_answer_show(a, n);
 }
 
+// Is the head to be read now? Not before its end has come, where it has one.
+static bool has_head_end(struct sc_answer *a, struct sc_text text)
+{
+    if (!a->syntax->head_end) return true;
+    size_t n_end = strlen(a->syntax->head_end), from = a->n_searched > n_end ? a->n_searched - n_end : 0;
+    if (memmem(text.data + from, text.n_bytes - from, a->syntax->head_end, n_end)) return true;
+    a->n_searched = text.n_bytes;
+    return false;
+}
+
 static bool step_head(struct sc_answer *a)
 {
+    size_t n_max = a->syntax->head_end ? SC_ANSWER_CALL_BYTES_MAX : SC_ANSWER_HEAD_BYTES_MAX;
     struct sc_text text = sc_answer_left(a);
     text = (struct sc_text){ text.data + a->n_space, text.n_bytes - a->n_space };
-    struct sc_reader reader = { .text = text };
+    bool waits = !a->finished && text.n_bytes < n_max;
+    text.n_bytes = SC_MIN(text.n_bytes, n_max); // what is read must not depend on the cuts
+    struct sc_reader reader = { .text = text, .state = SC_READ_MORE };
     struct sc_answer_head head = { .whole = false };
-    a->syntax->head(a, &reader, a->n_mark, &head);
-    if (reader.state == SC_READ_MORE && !a->finished && text.n_bytes <= SC_ANSWER_HEAD_BYTES_MAX) return false;
+    if (has_head_end(a, text)) {
+        reader.state = SC_READ_OK;
+        a->syntax->head(a, &reader, a->n_mark, &head);
+    }
+    if (reader.state == SC_READ_MORE && waits) return false;
     if (reader.state != SC_READ_OK) {
         give_up_head(a);
         return true;
@@ -315,6 +330,7 @@ void sc_answer_begin(struct sc_answer *a, const struct sc_answer_syntax *syntax,
 {
     *a = (struct sc_answer){ .syntax = syntax, .at_start = true, .fresh = true };
     a->tools = json_is_array(tools) ? json_incref((json_t *)tools) : NULL;
+    a->reads_calls = syntax && !(a->tools && json_array_size(a->tools) == 0);
     a->open = sc_answer_opened(syntax, prompt);
 }
 

@@ -7,7 +7,8 @@
 // How calls are written differs between models: each way is a syntax (answer_syntaxes.h lists them), recognized by the
 // marks in the source of the model's chat template. The marks of reasoning are read with every syntax, and without one.
 //
-// The text may come in any cuts: what is handed out, put together, is the same. What may yet become a mark is held back.
+// The text may come in any cuts: what is handed out, put together, is the same. What may yet become a mark is held
+// back.
 //
 // Nothing is lost. A call begins when its head (the mark, the name, the beginning of the arguments) has been read; what
 // is no head is text, mark included. Arguments are JSON while they stream, whatever the model's way of writing them; a
@@ -69,6 +70,7 @@ struct sc_answer {
     void *context;
     struct sc_buffer held; // pushed and not yet taken: from n_taken on
     size_t n_taken;
+    bool reads_calls;
     bool finished; // no more will come
     bool failed;   // memory ran out
     uint8_t phase;
@@ -78,6 +80,7 @@ struct sc_answer {
     bool in_list;                      // calls stand in a JSON list
     uint32_t n_calls;
     size_t n_space, n_mark; // of the head that is read: white space before it, and its mark
+    size_t n_searched;      // of the head, for its end
     struct sc_buffer name;  // of the call
     struct sc_buffer value; // of an argument that cannot stream, or all arguments
     struct sc_buffer out;   // scratch for events
@@ -88,7 +91,8 @@ struct sc_answer {
 
 // `syntax` NULL: no calls. `prompt` is what the model goes on from: some templates open the reasoning themselves.
 // `tools` (may be NULL: not known) as in a request, [{"type": "function", "function": {"name", "parameters"}}]: values
-// without a type of their own get that of their schema, and JSON without a mark is a call only if it names a tool.
+// without a type of their own get that of their schema, and JSON without a mark is a call only if it names a tool. An
+// empty array: there are none, so what looks like a call is text.
 void sc_answer_begin(struct sc_answer *answer, const struct sc_answer_syntax *syntax, struct sc_text prompt,
                      const json_t *tools);
 // The sink must not call back.
@@ -104,7 +108,7 @@ enum sc_answer_choice {
 };
 
 struct sc_answer_grammar_options {
-    const json_t *tools;   // not empty
+    const json_t *tools; // not empty
     enum sc_answer_choice choice;
     const char *name;      // only this tool may be called; NULL: any
     bool parallel;         // several calls may follow each other

@@ -12,10 +12,7 @@
 
 static void take(struct sc_answer *a, size_t n) { a->n_taken += n; }
 
-static void emit(struct sc_answer *a, const char *text, size_t n)
-{
-    sc_answer_emit(a, SC_ANSWER_ARGUMENTS, text, n);
-}
+static void emit(struct sc_answer *a, const char *text, size_t n) { sc_answer_emit(a, SC_ANSWER_ARGUMENTS, text, n); }
 
 static void emit_string(struct sc_answer *a, const char *text, size_t n)
 {
@@ -199,8 +196,8 @@ static bool is_json(struct sc_text text, bool *is_string)
     return text.n_bytes > 0 && sc_json_scan_byte(&scan, ' ') == SC_JSON_BEFORE; // a number has no end of its own
 }
 
-// Gives out JSON text with escapes for the control characters in its strings.
-static void emit_json(struct sc_answer *a, struct sc_text text)
+// Appends JSON text with escapes for the control characters in its strings.
+static void write_json(struct sc_buffer *out, struct sc_text text)
 {
     struct sc_json_scan scan = { 0 };
     size_t begin = 0;
@@ -208,30 +205,32 @@ static void emit_json(struct sc_answer *a, struct sc_text text)
         bool control = sc_json_scan_in_string(&scan) && (unsigned char)text.data[i] < 0x20;
         sc_json_scan_byte(&scan, text.data[i]);
         if (!control) continue;
-        emit(a, text.data + begin, i - begin);
-        emit_string(a, text.data + i, 1);
+        sc_buffer_append(out, text.data + begin, i - begin);
+        sc_json_escape(out, text.data + i, 1);
         begin = i + 1;
     }
-    emit(a, text.data + begin, text.n_bytes - begin);
+    sc_buffer_append(out, text.data + begin, text.n_bytes - begin);
 }
 
-// A value whose whole text is known: JSON where it is and may be, else a string.
-static void emit_value(struct sc_answer *a)
+void sc_answer_write_value(struct sc_buffer *out, struct sc_text text, uint8_t type)
 {
     static const char *const words[][2] = { { "True", "true" }, { "False", "false" }, { "None", "null" } };
-    struct sc_text text = { a->value.data ? a->value.data : "", a->value.n_bytes }, all = text;
-    while (text.n_bytes && isspace((unsigned char)text.data[0])) text = (struct sc_text){ text.data + 1, text.n_bytes - 1 };
+    struct sc_text all = text;
+    while (text.n_bytes && isspace((unsigned char)text.data[0])) {
+        text.data++;
+        text.n_bytes--;
+    }
     while (text.n_bytes && isspace((unsigned char)text.data[text.n_bytes - 1])) text.n_bytes--;
     for (size_t i = 0; i < SC_COUNT(words); i++)
         if (sc_text_is(text, words[i][0])) text = sc_text_of(words[i][1]);
     bool is_string;
-    if (is_json(text, &is_string) && (a->value_type == SC_VALUE_JSON || !is_string)) {
-        emit_json(a, text);
+    if (type != SC_VALUE_STRING && is_json(text, &is_string) && (type == SC_VALUE_JSON || !is_string)) {
+        write_json(out, text);
         return;
     }
-    emit(a, "\"", 1);
-    emit_string(a, all.data, all.n_bytes);
-    emit(a, "\"", 1);
+    sc_buffer_append_char(out, '"');
+    sc_json_escape(out, all.data, all.n_bytes);
+    sc_buffer_append_char(out, '"');
 }
 
 // Takes n bytes of a value.
@@ -249,9 +248,15 @@ static bool end_value(struct sc_answer *a, size_t at)
     bool newline = tags->newlines && at > 0 && sc_answer_left(a).data[at - 1] == '\n';
     take_value(a, at - newline);
     take(a, newline + strlen(tags->value_end));
-    if (a->value_type == SC_VALUE_STRING) emit(a, "\"", 1);
-    else emit_value(a);
     a->phase = SC_PHASE_PARAMETERS;
+    if (a->value_type == SC_VALUE_STRING) {
+        emit(a, "\"", 1);
+        return true;
+    }
+    sc_buffer_clear(&a->out);
+    sc_answer_write_value(&a->out, (struct sc_text){ a->value.data ? a->value.data : "", a->value.n_bytes },
+                          a->value_type);
+    emit(a, a->out.data, a->out.n_bytes);
     return true;
 }
 

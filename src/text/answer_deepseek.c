@@ -5,7 +5,8 @@
 //   {"city": "Rome"}
 //   ```<｜tool▁call▁end｜><｜tool▁calls▁end｜>
 //
-//   <｜tool▁calls▁begin｜><｜tool▁call▁begin｜>weather<｜tool▁sep｜>{"city": "Rome"}<｜tool▁call▁end｜><｜tool▁calls▁end｜>
+//   <｜tool▁calls▁begin｜><｜tool▁call▁begin｜>weather<｜tool▁sep｜>{"city":
+//   "Rome"}<｜tool▁call▁end｜><｜tool▁calls▁end｜>
 #include "text/answer_syntax.h"
 
 #define CALLS_BEGIN "<｜tool▁calls▁begin｜>"

@@ -29,7 +29,7 @@ static void write_character(struct sc_buffer *out, const char *character, size_t
 {
     unsigned char c = (unsigned char)character[0];
     if (c == '\n') sc_buffer_append_string(out, "\\n");
-    else if (c < 0x20 || (n == 1 && strchr("]^-", c))) sc_buffer_printf(out, "\\x%02X", c);
+    else if (c < 0x20 || (n == 1 && strchr("[]^-", c))) sc_buffer_printf(out, "\\x%02X", c);
     else if (c == '"' || c == '\\') sc_buffer_printf(out, "\\%c", c);
     else sc_buffer_append(out, character, n);
 }
@@ -41,16 +41,43 @@ static size_t character_length(const char *text)
     return n ? n : 1;
 }
 
-// A literal and a space behind it; nothing for an empty text.
-static void write_literal(struct sc_buffer *out, const char *text)
+static void write_plain(struct sc_buffer *out, struct sc_text text)
 {
-    if (!*text) return;
+    if (!text.n_bytes) return;
     sc_buffer_append_char(out, '"');
-    for (size_t n; *text; text += n) {
-        n = character_length(text);
-        write_character(out, text, n);
+    for (size_t at = 0, n; at < text.n_bytes; at += n) {
+        n = character_length(text.data + at);
+        write_character(out, text.data + at, n);
     }
     sc_buffer_append_string(out, "\" ");
+}
+
+// How long a text is that may be a token of its own: <|end|>, [ARGS]; 0: none begins here.
+static size_t mark_length(const char *text)
+{
+    if (*text != '<' && *text != '[') return 0;
+    for (size_t n = 1; text[n] && !strchr(" \n\"{}<[", text[n]); n++) {
+        if (*text == '<' && text[n] == '>') return n + 1;
+        if (*text == '[' && text[n] == ']') return n > 1 ? n + 1 : 0;
+    }
+    return 0;
+}
+
+// A text and a space behind it, marks as literals of their own: only such a literal may also be a control token.
+static void write_literal(struct sc_buffer *out, const char *text)
+{
+    const char *begin = text;
+    while (*text) {
+        size_t n = mark_length(text);
+        if (n == 0) {
+            text++;
+            continue;
+        }
+        write_plain(out, (struct sc_text){ begin, (size_t)(text - begin) });
+        write_plain(out, (struct sc_text){ text, n });
+        begin = text += n;
+    }
+    write_plain(out, (struct sc_text){ begin, (size_t)(text - begin) });
 }
 
 static void write_piece(struct sc_buffer *out, const char *gbnf)
@@ -66,55 +93,34 @@ static void write_json_terminal(struct sc_buffer *out, const json_t *schema)
     free(text);
 }
 
-enum { MARK_CHARACTERS_MAX = 64 };
-
-struct mark {
-    const char *characters[MARK_CHARACTERS_MAX];
-    size_t lengths[MARK_CHARACTERS_MAX], n;
-};
-
-static bool same(const struct mark *m, size_t a, size_t b)
-{
-    return m->lengths[a] == m->lengths[b] && memcmp(m->characters[a], m->characters[b], m->lengths[a]) == 0;
-}
-
-// How much of the mark stands at the end of its first `n` characters followed by its character `next`.
-static size_t matched_after(const struct mark *m, size_t n, size_t next)
-{
-    for (size_t k = n + 1; k > 0; k--) { // is the mark's beginning of k characters that end?
-        bool ends = same(m, k - 1, next);
-        for (size_t i = 0; ends && i + 1 < k; i++) ends = same(m, i, n - (k - 1) + i);
-        if (ends) return k;
-    }
-    return 0;
-}
-
-// Rules for any text that ends with the first `mark` in it: NAME-i stands where i characters of the mark were just read.
+// The rule NAME for any text that ends with the first `mark` in it. It is regular: with P1, P2, … the mark's
+// beginnings, which the first character alone can begin since it stands nowhere else in the mark,
+//
+//   part ::= P1 | P2 | …        NAME ::= ( [^1st] | part* ( P1 [^1st 2nd] | P2 [^1st 3rd] | … ) )* part* mark
 static void write_text_until(struct sc_buffer *out, const char *name, const char *mark)
 {
-    struct mark m = { .n = 0 };
-    for (; *mark && m.n < MARK_CHARACTERS_MAX; mark += m.lengths[m.n++]) {
-        m.characters[m.n] = mark;
-        m.lengths[m.n] = character_length(mark);
+    size_t first = character_length(mark), n;
+    struct sc_buffer parts = { 0 }, ways = { 0 };
+    for (size_t at = first; mark[at]; at += n) {
+        n = character_length(mark + at);
+        const char *separator = at > first ? "| " : "";
+        sc_buffer_append_string(&parts, separator);
+        write_plain(&parts, (struct sc_text){ mark, at });
+        sc_buffer_append_string(&ways, separator);
+        write_plain(&ways, (struct sc_text){ mark, at });
+        sc_buffer_append_string(&ways, "[^");
+        write_character(&ways, mark, first);
+        write_character(&ways, mark + at, n);
+        sc_buffer_append_string(&ways, "] ");
     }
-    sc_buffer_printf(out, "%s ::= %s-0\n", name, name);
-    for (size_t i = 0; i < m.n; i++) {
-        struct sc_buffer others = { 0 };
-        sc_buffer_printf(out, "%s-%zu ::= ", name, i);
-        for (size_t c = 0; c <= i; c++) {
-            bool seen = false;
-            for (size_t b = 0; b < c; b++) seen = seen || same(&m, b, c);
-            if (seen) continue;
-            size_t to = matched_after(&m, i, c);
-            sc_buffer_append_string(out, "\"");
-            write_character(out, m.characters[c], m.lengths[c]);
-            if (to == m.n) sc_buffer_append_string(out, "\" | ");
-            else sc_buffer_printf(out, "\" %s-%zu | ", name, to);
-            write_character(&others, m.characters[c], m.lengths[c]);
-        }
-        sc_buffer_printf(out, "[^%s] %s-0\n", others.data ? others.data : "", name);
-        sc_buffer_free(&others);
-    }
+    sc_buffer_printf(out, "%s-part ::= %s\n%s ::= ( [^", name, parts.data ? parts.data : "", name);
+    write_character(out, mark, first);
+    sc_buffer_printf(out, "] | %s-part* ( %s) )* %s-part* ", name, ways.data ? ways.data : "", name);
+    write_literal(out, mark);
+    sc_buffer_append_string(out, "\n");
+    out->failed = out->failed || parts.failed || ways.failed;
+    sc_buffer_free(&parts);
+    sc_buffer_free(&ways);
 }
 
 // ---- arguments as tags
@@ -293,7 +299,9 @@ static void write_reasoning(struct writer *w, const char **close)
         *close = written->thought;
         sc_buffer_append_string(w->out, "( ");
         write_literal(w->out, written->thinks);
-        sc_buffer_append_string(w->out, "thought )? ");
+        sc_buffer_append_string(w->out, "thought ");
+        write_literal(w->out, written->thought_then);
+        sc_buffer_append_string(w->out, ")? ");
     }
 }
 

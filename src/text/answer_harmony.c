@@ -42,5 +42,6 @@ const struct sc_answer_syntax sc_answer_harmony = {
                  .arguments = " <|constrain|>json<|message|>",
                  .ends = "",
                  .thinks = "<|channel|>analysis<|message|>",
-                 .thought = "<|end|><|start|>assistant" },
+                 .thought = "<|end|>",
+                 .thought_then = "<|start|>assistant" },
 };

@@ -3,7 +3,8 @@
 //
 //   <｜DSML｜function_calls>                                                       <minimax:tool_call>
 //   <｜DSML｜invoke name="weather">                                                <invoke name="weather">
-//   <｜DSML｜parameter name="city" string="true">Rome</｜DSML｜parameter>          <parameter name="city">Rome</parameter>
+//   <｜DSML｜parameter name="city" string="true">Rome</｜DSML｜parameter>          <parameter
+//   name="city">Rome</parameter>
 //   </｜DSML｜invoke>                                                              </invoke>
 //   </｜DSML｜function_calls>                                                      </minimax:tool_call>
 #include "text/answer_syntax.h"

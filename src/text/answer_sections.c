@@ -1,7 +1,8 @@
 // Calls between marks, with a number of their own:
 //
 //   <|tool_calls_section_begin|><|tool_call_begin|>functions.weather:0<|tool_call_argument_begin|>{"city": "Rome"}
-//   <|tool_call_end|><|tool_calls_section_end|>                                                    Kimi K2 (in one line)
+//   <|tool_call_end|><|tool_calls_section_end|>                                                    Kimi K2 (in one
+//   line)
 //   <|tool_calls|><|tool_call:begin|>call1<|tool_call:name|>weather<|tool_call:args|>{"city": "Rome"}
 //   <|tool_call:end|>                                                                       Solar Open (in one line)
 #include <string.h>

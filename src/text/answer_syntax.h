@@ -10,7 +10,8 @@
 
 #include "text/answer.h"
 
-enum { SC_ANSWER_HEAD_BYTES_MAX = 16384 }; // longer heads are text
+// Longer heads are text; the second where a head is a whole call, up to its head_end.
+enum { SC_ANSWER_HEAD_BYTES_MAX = 16384, SC_ANSWER_CALL_BYTES_MAX = 1 << 20 };
 
 // open starts reasoning and close ends it; a mark without close is merely dropped.
 struct sc_answer_pair {
@@ -75,8 +76,9 @@ struct sc_answer_written {
     const char *opens, *call, *arguments, *ends;
     const char *between, *closes;                           // between NULL: there is one call only
     const char *before_name, *after_name, *after_arguments; // pieces of GBNF; NULL: nothing
-    const char *thinks, *thought; // around reasoning that may come first; NULL: only what the prompt opened
-    bool in_json;                 // the name is inside a JSON string
+    // Around reasoning that may come first, and behind it; NULL: only what the prompt opened.
+    const char *thinks, *thought, *thought_then;
+    bool in_json; // the name is inside a JSON string
 };
 
 struct sc_answer_syntax {
@@ -90,6 +92,7 @@ struct sc_answer_syntax {
     bool objects_follow; // the next call may be a JSON object without a mark
     // Reads the head of a call from its mark, which has n_mark bytes (0 for one of `starts`).
     void (*head)(struct sc_answer *answer, struct sc_reader *reader, size_t n_mark, struct sc_answer_head *head);
+    const char *head_end; // the head is a whole call, not to be read before this mark has come; NULL: it is not
     const struct sc_answer_tags *tags; // NULL: the arguments are JSON text
     struct sc_answer_written written;  // call NULL: it is not written
 };
@@ -123,12 +126,17 @@ bool sc_answer_step_tail(struct sc_answer *answer);
 bool sc_answer_step_parameters(struct sc_answer *answer);
 bool sc_answer_step_value(struct sc_answer *answer);
 
+// Appends a value whose whole text is known: as the JSON it is, where its type (SC_VALUE_…) allows that, else a string.
+void sc_answer_write_value(struct sc_buffer *out, struct sc_text text, uint8_t type);
+
 // Schemas. The tool with this name in a request's tools, its parameters (NULL: none), and SC_VALUE_… of a schema.
 const json_t *sc_answer_tool_named(const json_t *tools, const char *name);
 const json_t *sc_answer_tool_parameters(const json_t *tool);
 uint8_t sc_answer_value_type(const json_t *schema);
 
-// The pair of reasoning marks that a prompt's end opens, or NULL.
+// The i-th pair of reasoning marks: those known in every answer, then the syntax's own; NULL past the last.
+const struct sc_answer_pair *sc_answer_pair_at(const struct sc_answer_syntax *syntax, size_t i);
+// The pair that a prompt's end opens, or NULL.
 const struct sc_answer_pair *sc_answer_opened(const struct sc_answer_syntax *syntax, struct sc_text prompt);
 
 #endif

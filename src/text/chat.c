@@ -15,7 +15,8 @@ static bool is_word(struct sc_text text)
 {
     for (size_t i = 0; i < text.n_bytes; i++) {
         char c = text.data[i];
-        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+                      c == '-';
         if (!letter) return false;
     }
     return true;
@@ -110,7 +111,8 @@ static json_t *guarded_inputs(const struct sc_tokenizer *t, const json_t *inputs
     json_t *out = json_object(), *value;
     const char *name;
     bool ok = out != NULL;
-    json_object_foreach ((json_t *)inputs, name, value) ok = ok && json_object_set_new(out, name, guarded(&g, value)) == 0;
+    json_object_foreach ((json_t *)inputs, name, value)
+        ok = ok && json_object_set_new(out, name, guarded(&g, value)) == 0;
     sc_buffer_free(&g.text);
     if (ok) return out;
     json_decref(out);
@@ -168,8 +170,8 @@ static socle_status encode_rendered(const struct sc_tokenizer *t, const struct s
 }
 
 socle_status sc_chat_encode(const struct sc_template *template, const struct sc_tokenizer *t, const json_t *inputs,
-                            const struct sc_template_options *options, struct sc_token_ids *ids,
-                            struct sc_buffer *text, socle_error *err)
+                            const struct sc_template_options *options, struct sc_token_ids *ids, struct sc_buffer *text,
+                            socle_error *err)
 {
     struct sc_buffer rendered = { 0 };
     json_t *safe = guarded_inputs(t, inputs);

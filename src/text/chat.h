@@ -23,11 +23,11 @@
 #include "text/tokenizer.h"
 
 // Renders `inputs` (an object; its bos_token, eos_token, unk_token and pad_token give way to the vocabulary's) and
-// appends the tokens to `ids`; and the text without guards to `text`, unless it is NULL. A BOS that the model expects is
-// put before them unless the template writes it; nothing is put behind: the model goes on from there.
-// On failure `ids` and `text` hold what they held before. Errors: those of rendering and of encoding.
-socle_status sc_chat_encode(const struct sc_template *template, const struct sc_tokenizer *tokenizer, const json_t *inputs,
-                            const struct sc_template_options *options, struct sc_token_ids *ids,
+// appends the tokens to `ids`; and the text without guards to `text`, unless it is NULL. A BOS that the model expects
+// is put before them unless the template writes it; nothing is put behind: the model goes on from there. On failure
+// `ids` and `text` hold what they held before. Errors: those of rendering and of encoding.
+socle_status sc_chat_encode(const struct sc_template *template, const struct sc_tokenizer *tokenizer,
+                            const json_t *inputs, const struct sc_template_options *options, struct sc_token_ids *ids,
                             struct sc_buffer *text, socle_error *err);
 
 // Names the vocabulary's special tokens for a template: bos_token and its like. `replace`: also where inputs do.

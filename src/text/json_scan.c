@@ -3,17 +3,17 @@
 #include <string.h>
 
 enum state {
-    VALUE,       // a value must begin
-    FIRST_ITEM,  // a value or "]"
-    FIRST_KEY,   // a string or "}"
-    KEY,         // a string
-    COLON,       // behind a key
-    BEHIND,      // behind a value: "," or the end of what it is in
+    VALUE,      // a value must begin
+    FIRST_ITEM, // a value or "]"
+    FIRST_KEY,  // a string or "}"
+    KEY,        // a string
+    COLON,      // behind a key
+    BEHIND,     // behind a value: "," or the end of what it is in
     STRING,
-    ESCAPE,      // behind "\"
-    HEX,         // digits behind "\u"
+    ESCAPE, // behind "\"
+    HEX,    // digits behind "\u"
     NUMBER,
-    WORD,        // true, false, null
+    WORD, // true, false, null
 };
 
 enum number { MINUS, ZERO, DIGITS, POINT, FRACTION, EXPONENT, EXPONENT_SIGN, EXPONENT_DIGITS };

@@ -276,7 +276,8 @@ static size_t skip_spaces(struct sc_text text, size_t at)
 
 static bool has_guard(struct sc_text text, size_t at)
 {
-    return text.n_bytes - at >= SC_TOKEN_GUARD_BYTES && memcmp(text.data + at, SC_TOKEN_GUARD, SC_TOKEN_GUARD_BYTES) == 0;
+    return text.n_bytes - at >= SC_TOKEN_GUARD_BYTES &&
+           memcmp(text.data + at, SC_TOKEN_GUARD, SC_TOKEN_GUARD_BYTES) == 0;
 }
 
 // As sc_special_list_find, without the tokens whose first character is guarded.
@@ -309,8 +310,7 @@ static socle_status encode_guarded(struct sc_encoding *e, struct sc_text text)
     if (!sc_buffer_append(&e->unguarded, text.data + begin, text.n_bytes - begin)) return sc_encoding_no_memory(e);
     if (e->unguarded.n_bytes == 0) return SOCLE_OK;
     e->had_guards = true;
-    socle_status status =
-        e->tokenizer->kind->encode(e, (struct sc_text){ e->unguarded.data, e->unguarded.n_bytes });
+    socle_status status = e->tokenizer->kind->encode(e, (struct sc_text){ e->unguarded.data, e->unguarded.n_bytes });
     e->had_guards = false;
     return status;
 }
@@ -324,8 +324,8 @@ static socle_status encode_all(struct sc_encoding *e, struct sc_text text, const
         return sc_encoding_no_memory(e);
     for (size_t done = 0; done < text.n_bytes;) {
         size_t at = text.n_bytes;
-        const struct sc_special_token *special =
-            guarded ? find_unguarded(list, text, done, &at) : sc_special_list_find(list, text, done, &at);
+        const struct sc_special_token *special = guarded ? find_unguarded(list, text, done, &at)
+                                                         : sc_special_list_find(list, text, done, &at);
         if (!special) at = text.n_bytes;
         struct sc_text stretch = { text.data + done, at - done };
         if (at > done) SC_TRY(guarded ? encode_guarded(e, stretch) : t->kind->encode(e, stretch));
