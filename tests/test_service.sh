@@ -30,9 +30,9 @@ if "$socle" --help | grep -q '^  serve '; then
     # Every line in it that is commented out, but for what excludes one another.
     sed 's/^#\([a-z]\)/\1/; /^models = /d; /^memory = /d' share/serve.conf >"$tmp/all.conf"
     check "... and so is what it proposes" "$socle" serve --check --config "$tmp/all.conf"
-    for key in $(sed -n 's/^#\([a-z-]*\) = .*/\1/p' share/serve.conf); do
+    while read -r key; do
         check "... $key is an option" sh -c "'$socle' serve --help | grep -q -- '--$key '"
-    done
+    done < <(sed -n 's/^#\([a-z-]*\) = .*/\1/p' share/serve.conf)
     printf 'port = 8080\n\nprot = 8081\n' >"$tmp/wrong.conf"
     "$socle" serve --check --config "$tmp/wrong.conf" >"$tmp/out" 2>"$tmp/err"
     check "a mistake ends with exit code 3" test $? -eq 3
