@@ -25,10 +25,10 @@ def slim(name, text):
     if name.endswith('.css'):
         text = re.sub(r'/\*.*?\*/', '', text, flags=re.S)
     elif name.endswith('.js'):
-        if any(line.count('`') % 2 for line in text.split('\n')):
+        code = re.sub(r'^[ \t]*(/\*\*.*?\*/[ \t]*|//[^\n]*)$', '', text, flags=re.S | re.M)
+        if any(line.count('`') % 2 for line in code.split('\n')):
             return text  # a text over several lines, whose indentation counts
-        text = re.sub(r'^[ \t]*/\*\*.*?\*/[ \t]*$', '', text, flags=re.S | re.M)
-        text = re.sub(r'^[ \t]*//.*$', '', text, flags=re.M)
+        text = code
     return ''.join(line.strip() + '\n' for line in text.split('\n') if line.strip())
 
 

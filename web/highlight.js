@@ -21,7 +21,7 @@ const WORD = String.raw`[A-Za-z_$][\w$]*`;
 const expression = (comment, texts = TEXTS) =>
   new RegExp(`(?<comment>${comment})|(?<text>${texts})|(?<number>${NUMBER})|(?<word>${WORD})`, 'gm');
 
-const C_LIKE = expression(String.raw`\/\/.*|\/\*[^]*?(?:\*\/|$(?![^]))`, TEXTS + '|`(?:[^`\\\\]|\\\\.)*`?');
+const C_LIKE = expression(String.raw`\/\/.*|\/\*[^]*?(?:\*\/|$(?![^]))`, TEXTS + String.raw`|\x60(?:[^\x60\\]|\\.)*\x60?`);
 const HASH = expression(String.raw`(?<![^\s;])#.*`, String.raw`"""[^]*?(?:"""|$(?![^]))|'''[^]*?(?:'''|$(?![^]))|` + TEXTS);
 const DASH = expression(String.raw`--.*`);
 

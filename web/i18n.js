@@ -18,7 +18,10 @@ function preferred() {
   return 'en';
 }
 
-export const language = () => current;
+/** The language as the reader's region writes it (24 hours or 12), for numbers and dates. */
+export function locale() {
+  return (navigator.languages ?? []).find((tag) => tag.toLowerCase().startsWith(current)) ?? current;
+}
 
 /** The text of a key, with {name} replaced by values.name. A text with plural forms picks by values.n. */
 export function t(key, values = {}) {
@@ -66,16 +69,16 @@ export function setLanguage(choice) {
 }
 
 export function number(value, digits = 0) {
-  return new Intl.NumberFormat(current, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
+  return new Intl.NumberFormat(locale(), { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
 }
 
 /** Three significant digits at most: 0.37, 8.2, 41, 1,234. */
 export function rate(value) {
-  return number(value, value < 1 ? 2 : value < 20 ? 1 : 0);
+  return number(value, value === 0 ? 0 : value < 1 ? 2 : value < 20 ? 1 : 0);
 }
 
 export function percent(value) {
-  return new Intl.NumberFormat(current, { style: 'percent', maximumFractionDigits: 0 }).format(value);
+  return new Intl.NumberFormat(locale(), { style: 'percent', maximumFractionDigits: 0 }).format(value);
 }
 
 export function bytes(value) {
@@ -84,9 +87,10 @@ export function bytes(value) {
   return t('unitBytes', { value: number(value) });
 }
 
-/** 7_241_748_480 parameters: "7.2 billion", in the language's short form. */
+/** 7_241_748_480 parameters: "7.24B", in the language's short form; whole below a hundred thousand. */
 export function compact(value) {
-  return new Intl.NumberFormat(current, { notation: 'compact', maximumSignificantDigits: 3 }).format(value);
+  if (value < 100_000) return number(value);
+  return new Intl.NumberFormat(locale(), { notation: 'compact', maximumSignificantDigits: 3 }).format(value);
 }
 
 /** Seconds as a reader says them: 0.4 s, 12 s, 3 min 5 s, 2 h 10 min, 4 d 2 h. */
@@ -94,6 +98,7 @@ export function duration(seconds) {
   if (seconds < 10) return t('seconds', { s: number(seconds, 1) });
   const s = Math.round(seconds);
   if (s < 60) return t('seconds', { s });
+  if (s < 3600 && s % 60 === 0) return t('minutesOnly', { m: s / 60 });
   if (s < 3600) return t('minutes', { m: Math.floor(s / 60), s: s % 60 });
   if (s < 86400) return t('hours', { h: Math.floor(s / 3600), m: Math.floor((s % 3600) / 60) });
   return t('days', { d: Math.floor(s / 86400), h: Math.floor((s % 86400) / 3600) });
@@ -104,7 +109,7 @@ export function moment(time) {
   const date = new Date(typeof time === 'number' ? time * 1000 : time);
   if (Number.isNaN(date.getTime())) return String(time);
   const today = date.toDateString() === new Date().toDateString();
-  return new Intl.DateTimeFormat(current, today ? { timeStyle: 'medium' } : { dateStyle: 'medium', timeStyle: 'short' })
+  return new Intl.DateTimeFormat(locale(), today ? { timeStyle: 'medium' } : { dateStyle: 'medium', timeStyle: 'short' })
     .format(date);
 }
 

@@ -120,7 +120,8 @@ export class MessageView {
     const { node } = this;
     const thinking = live && !node.reasoningSeconds;
     this.thoughts.classList.toggle('thinking', thinking);
-    const label = thinking ? t('thinking') : t('thoughtFor', { time: duration(node.reasoningSeconds ?? 0) });
+    const seconds = node.reasoningSeconds ?? 0;
+    const label = thinking ? t('thinking') : seconds < 1 ? t('reasoning') : t('thoughtFor', { time: duration(seconds) });
     if (this.reasoningLabel.textContent !== label) this.reasoningLabel.textContent = label;
     if (this.thoughts.open) this.reasoningText.update(node.reasoning, !live);
   }

@@ -4,7 +4,7 @@
 import { hasKey, setKey } from './api.js';
 import { openDialog } from './dialogs.js';
 import { el } from './dom.js';
-import { language, number, onLanguage, setLanguage, t } from './i18n.js';
+import { locale, number, onLanguage, setLanguage, t } from './i18n.js';
 import { read, readObject, setTheme, write } from './preferences.js';
 
 // In the order of the dialog. What the server calls them is their name.
@@ -157,5 +157,5 @@ function keep(name, value) {
 /** The sampling of an answer as lines of a table: [name, value]. */
 export function samplingRows(request) {
   return Object.entries(request ?? {}).map(([name, value]) =>
-    [t(name === 'stop' ? 'stop_sequences' : name), typeof value === 'number' ? value.toLocaleString(language(), { maximumFractionDigits: 6, useGrouping: name !== 'seed' }) : JSON.stringify(value)]);
+    [t(name === 'stop' ? 'stop_sequences' : name), typeof value === 'number' ? value.toLocaleString(locale(), { maximumFractionDigits: 6, useGrouping: name !== 'seed' }) : JSON.stringify(value)]);
 }

@@ -35,7 +35,7 @@ export default {
   cancel: 'Cancel', regenerate: 'Answer again', details: 'About this answer',
   versions: 'Versions', previousVersion: 'Previous version', nextVersion: 'Next version', versionOf: 'Version {at} of {n}',
   waiting: 'Waiting for the first word…',
-  thinking: 'Thinking…', thoughtFor: 'Thought for {time}',
+  thinking: 'Thinking…', reasoning: 'Reasoning', thoughtFor: 'Thought for {time}',
   calls: 'Calls', toolArguments: 'Arguments of the call',
   toolHint: 'The model waits for what the tool gave. Write it here, and the model goes on.',
   resultOf: 'Result of {name}', sendResult: 'Send the result',
@@ -68,7 +68,7 @@ export default {
   systemPlaceholder: 'What the model should know and how it should answer, in this conversation.',
   systemAlways: 'Begin new conversations with it, too',
   samplingTitle: 'How words are chosen', resetSampling: 'Leave all to the server',
-  serverChooses: 'server’s choice', drawn: 'drawn anew',
+  serverChooses: 'default', drawn: 'random',
   temperature: 'Temperature', temperatureHint: '0 takes the likeliest word; more varies.',
   top_p: 'Top-p', top_pHint: 'Only the likeliest words that add up to this share.',
   top_k: 'Top-k', top_kHint: 'Only this many of the likeliest words; 0 is all.',
@@ -104,7 +104,7 @@ export default {
 
   // Units
   unitGiB: '{value} GiB', unitMiB: '{value} MiB', unitKiB: '{value} KiB', unitBytes: '{value} bytes',
-  seconds: '{s} s', minutes: '{m} min {s} s', hours: '{h} h {m} min', days: '{d} d {h} h',
+  seconds: '{s} s', minutes: '{m} min {s} s', minutesOnly: '{m} min', hours: '{h} h {m} min', days: '{d} d {h} h',
 
   // The status page
   statusTitle: 'Server status',
@@ -113,6 +113,7 @@ export default {
   lostSince: 'Last heard from at {time}. Trying again every two seconds.',
   load: 'Load', running: 'Answering', runningOf: '{n} of {max} at once', queue: 'Waiting', queueOf: '{n} of at most {max}',
   speedWriting: 'Writing', speedReading: 'Reading', tokensEachSecond: 'tokens/s',
+  speedWritingHint: 'over all answers', speedReadingHint: 'new words of prompts',
   cache: 'Cache', cacheUsed: 'In use', cacheOf: '{n} of {max} pages of {tokens} tokens', hitRate: 'Found again',
   hitRateHint: 'of the pages asked for',
   memory: 'Memory', requests: 'Requests', failedOf: { one: '{n} failed', other: '{n} failed' }, noneFailed: 'none failed',

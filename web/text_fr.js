@@ -35,7 +35,7 @@ export default {
   cancel: 'Annuler', regenerate: 'Répondre à nouveau', details: 'À propos de cette réponse',
   versions: 'Versions', previousVersion: 'Version précédente', nextVersion: 'Version suivante', versionOf: 'Version {at} sur {n}',
   waiting: 'En attente du premier mot…',
-  thinking: 'Réflexion…', thoughtFor: 'Réflexion de {time}',
+  thinking: 'Réflexion…', reasoning: 'Raisonnement', thoughtFor: 'Réflexion de {time}',
   calls: 'Appelle', toolArguments: 'Arguments de l’appel',
   toolHint: 'Le modèle attend ce que l’outil a donné. Écrivez-le ici, et le modèle continue.',
   resultOf: 'Résultat de {name}', sendResult: 'Envoyer le résultat',
@@ -68,7 +68,7 @@ export default {
   systemPlaceholder: 'Ce que le modèle doit savoir et comment il doit répondre, dans cette conversation.',
   systemAlways: 'Commencer aussi les nouvelles conversations avec elle',
   samplingTitle: 'Choix des mots', resetSampling: 'Tout laisser au serveur',
-  serverChooses: 'choix du serveur', drawn: 'tirée à neuf',
+  serverChooses: 'par défaut', drawn: 'au hasard',
   temperature: 'Température', temperatureHint: '0 prend le mot le plus probable ; plus varie.',
   top_p: 'Top-p', top_pHint: 'Seulement les mots les plus probables qui font cette part.',
   top_k: 'Top-k', top_kHint: 'Seulement tant de mots parmi les plus probables ; 0 : tous.',
@@ -104,7 +104,7 @@ export default {
 
   // Unités
   unitGiB: '{value} Gio', unitMiB: '{value} Mio', unitKiB: '{value} Kio', unitBytes: '{value} octets',
-  seconds: '{s} s', minutes: '{m} min {s} s', hours: '{h} h {m} min', days: '{d} j {h} h',
+  seconds: '{s} s', minutes: '{m} min {s} s', minutesOnly: '{m} min', hours: '{h} h {m} min', days: '{d} j {h} h',
 
   // La page d’état
   statusTitle: 'État du serveur',
@@ -113,6 +113,7 @@ export default {
   lostSince: 'Dernières nouvelles à {time}. Nouvel essai toutes les deux secondes.',
   load: 'Charge', running: 'Réponses en cours', runningOf: '{n} sur {max} à la fois', queue: 'En attente', queueOf: '{n} sur {max} au plus',
   speedWriting: 'Écriture', speedReading: 'Lecture', tokensEachSecond: 'jetons/s',
+  speedWritingHint: 'toutes réponses ensemble', speedReadingHint: 'mots nouveaux des demandes',
   cache: 'Cache', cacheUsed: 'Utilisé', cacheOf: '{n} pages sur {max}, de {tokens} jetons', hitRate: 'Retrouvé',
   hitRateHint: 'des pages demandées',
   memory: 'Mémoire', requests: 'Demandes', failedOf: { one: '{n} échec', other: '{n} échecs' }, noneFailed: 'aucun échec',

@@ -4,7 +4,8 @@
     tests/web/mock.py [--port 8090] [--key KEY] [--delay SECONDS]
 
 It answers what the pages ask a server for:
-  GET  /, /NAME        the files of web/, with the policy of src/server/web_files.h
+  GET  /, /NAME        the files of web/ as tools/embed.py puts them into the program, with the policy of
+                       src/server/web_files.h
   GET  /v1/models      OpenAI's list
   GET  /status.json    what the status page shows (a day in the life of a busy server, made up)
   POST /v1/chat/completions   an answer, streamed; what it says is chosen by a word of the last message:
@@ -25,11 +26,15 @@ import math
 import pathlib
 import random
 import re
+import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-TYPES = {'.css': 'text/css', '.html': 'text/html', '.js': 'text/javascript', '.svg': 'image/svg+xml'}
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(ROOT / 'tools'))
+import embed  # noqa: E402
+
 POLICY = ''.join(re.findall(r'"([^"]*)"', re.search(r'#define WEB_CONTENT_SECURITY_POLICY((?:.*\\\n)*.*)',
                  (ROOT / 'src/server/web_files.h').read_text()).group(1)))
 
@@ -201,8 +206,8 @@ class Handler(BaseHTTPRequestHandler):
         elif path == '/status.json':
             if not self.refused():
                 self.reply(200, status(), 'application/json')
-        elif '/' not in name and file.suffix in TYPES and file.is_file():
-            self.reply(200, file.read_bytes(), TYPES[file.suffix] + '; charset=utf-8', Cache_Control='no-cache',
+        elif '/' not in name and file.suffix in embed.TYPES and file.is_file():
+            self.reply(200, embed.slim(name, file.read_text('utf-8')).encode(), embed.TYPES[file.suffix], Cache_Control='no-cache',
                        Content_Security_Policy=POLICY, Referrer_Policy='no-referrer', X_Content_Type_Options='nosniff')
         else:
             self.error(404, 'there is nothing at ' + path)
@@ -238,9 +243,15 @@ class Handler(BaseHTTPRequestHandler):
             self.server.n_stopped += 1
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_):
+        pass  # browsers drop connections as they please
+
+
 def serve(port=0, key=None, delay=0.01):
-    server = ThreadingHTTPServer(('127.0.0.1', port), Handler)
-    server.daemon_threads = True
+    server = Server(('127.0.0.1', port), Handler)
     server.key, server.delay, server.n_stopped = key, delay, 0
     return server
 
