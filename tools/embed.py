@@ -24,6 +24,7 @@ def slim(name, text):
     """Without what only readers of the source need. Leaves alone what it is not sure of."""
     if name.endswith('.css'):
         text = re.sub(r'/\*.*?\*/', '', text, flags=re.S)
+        return re.sub(r'\s*([{};])\s*', r'\1', text).strip() + '\n'
     elif name.endswith('.js'):
         code = re.sub(r'^[ \t]*(/\*\*.*?\*/[ \t]*|//[^\n]*)$', '', text, flags=re.S | re.M)
         if any(line.count('`') % 2 for line in code.split('\n')):

@@ -95,7 +95,7 @@ export async function* complete(body, signal) {
     for await (const data of events(response.body)) {
       if (data === '[DONE]') return;
       const chunk = JSON.parse(data);
-      if (chunk.error) throw new ApiError(chunk.error.status ?? 0, chunk.error.message ?? String(chunk.error));
+      if (chunk.error) throw new ApiError(0, chunk.error.message ?? String(chunk.error), 'in_stream');
       if (chunk.choices?.[0]?.finish_reason) finished = true;
       yield chunk;
     }

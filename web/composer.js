@@ -58,8 +58,10 @@ export class Composer {
 
   setRunning(running) {
     this.running = running;
+    const focused = [this.sendButton, this.stopButton].includes(document.activeElement);
     this.sendButton.hidden = running;
     this.stopButton.hidden = !running;
+    if (focused) this.field.focus(); // the button that had it is hidden now
   }
 
   focus() {

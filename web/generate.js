@@ -15,7 +15,10 @@ export async function generate(conversation, node, { model, sampling, tools }, s
   const begin = performance.now();
   let first = 0;
   let last = 0;
-  Object.assign(node, { model, request: sampling, reasoning: '', toolCalls: [], live: true });
+  Object.assign(node, {
+    model, request: sampling, content: '', reasoning: '', reasoningSeconds: 0, toolCalls: [], finish: '', usage: null, error: null,
+    live: true,
+  });
   const body = { model, messages: messagesUpTo(conversation, node.parent), ...sampling, ...(tools ? { tools } : {}) };
   try {
     for await (const chunk of complete(body, signal)) {

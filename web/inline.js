@@ -6,8 +6,9 @@
 // One pass, left to right. Signs that may open something wait on a stack of their own kind, so that each closing sign
 // looks at one place only; what a pair encloses is moved into its node once. So time is linear in the text.
 
-const SPECIAL = /[\\`*_~[\]!<\n]|https?:\/\//g;
-const PUNCTUATION = /[!-/:-@[-`{-~]/;
+const SPECIAL = /[\\\x60*_~[\]!<\n]|https?:\/\//g;
+const PUNCTUATION = /[!-/:-@[-\x60{-~]/;
+const TICK = '\x60';
 const WORD = /[\p{L}\p{N}]/u;
 const SPACE = /\s/;
 const MAX_DEPTH = 16;
@@ -58,7 +59,7 @@ class Parser {
 
   special(sign) {
     if (sign === '\\') this.backslash();
-    else if (sign === '`') this.code();
+    else if (sign === TICK) this.code();
     else if (sign === '\n') this.newline();
     else if (sign === '<') this.angle();
     else if (sign === '[' || sign === '!') this.openBracket(sign);
@@ -105,14 +106,14 @@ class Parser {
     const { text } = this;
     if (this.ticks === null) {
       this.ticks = new Map();
-      for (const run of text.matchAll(/`+/g)) {
+      for (const run of text.matchAll(/\x60+/g)) {
         if (!this.ticks.has(run[0].length)) this.ticks.set(run[0].length, []);
         this.ticks.get(run[0].length).push(run.index);
       }
       for (const places of this.ticks.values()) places.reverse();
     }
     let n = 1;
-    while (text[this.at + n] === '`') n++;
+    while (text[this.at + n] === TICK) n++;
     const places = this.ticks.get(n) ?? [];
     while (places.length > 0 && places.at(-1) < this.at + n) places.pop();
     if (places.length === 0) {
@@ -192,7 +193,7 @@ class Parser {
 
   bareAddress() {
     const rest = this.text.slice(this.at, this.at + MAX_ADDRESS);
-    let [address] = /^https?:\/\/[^\s<>"`\]*]*/.exec(rest);
+    let [address] = /^https?:\/\/[^\s<>"\x60\]*]*/.exec(rest);
     address = address.replace(/[.,;:!?'_~]+$/, '');
     while (address.endsWith(')') && address.split(')').length > address.split('(').length) address = address.slice(0, -1);
     const href = WORD.test(this.text[this.at - 1] ?? '') ? null : safeAddress(address);

@@ -7,7 +7,7 @@ import { askForKey, confirm, openDialog, toast } from './dialogs.js';
 import { drawIcons, el } from './dom.js';
 import { generate } from './generate.js';
 import { onLanguage, t, translate } from './i18n.js';
-import { errorText } from './message.js';
+import { errorText } from './errors.js';
 import { read, write } from './preferences.js';
 import { SettingsDialog, defaultSystem, sampling, tools } from './settings.js';
 import { listShortcuts, listenForShortcuts } from './shortcuts.js';
@@ -15,7 +15,7 @@ import { Sidebar } from './sidebar.js';
 import * as store from './store.js';
 import { Thread } from './thread.js';
 import { exportConversations, fileName, importConversations } from './transfer.js';
-import { addNode, newConversation, path, select } from './tree.js';
+import { addNode, merge, newConversation, path, select } from './tree.js';
 
 const $ = (id) => document.getElementById(id);
 const SAVE_EVERY = 2000; // milliseconds between saves of an answer that grows
@@ -84,13 +84,17 @@ async function save(conversation) {
   }
 }
 
-async function answer(conversation, parent) {
+/** Has the model answer the message `parent`: in a new node, or in `again`, one that stayed empty. */
+async function answer(conversation, parent, again = null) {
   if (isRunning(conversation)) return;
   const controller = new AbortController();
   runs.set(conversation.id, controller);
-  const node = addNode(conversation, parent, { role: 'assistant', live: true });
+  const node = again ?? addNode(conversation, parent, { role: 'assistant' });
+  node.live = true;
   thread.follow = true;
+  thread.viewOf(node)?.update();
   draw();
+  if (document.activeElement === document.body && !narrow.matches) composer.focus(); // what had the focus is gone
   thread.announceState('answering');
   let saved = performance.now();
   const request = { model: $('model').value || undefined, sampling: sampling(), tools: tools() };
@@ -135,15 +139,16 @@ function editLast() {
 }
 
 const thread = new Thread({ scroller: $('thread'), list: $('messages'), live: $('live'), jump: $('jump') }, {
-  select: (node) => {
+  select: (node, arrow) => {
     select(current, node);
     thread.follow = false;
     draw();
-    thread.viewOf(node)?.element.focus({ preventScroll: true });
+    const element = thread.viewOf(node)?.element;
+    (element?.querySelector(`.${arrow}:not(:disabled)`) ?? element?.querySelector('.branches button:not(:disabled)'))?.focus({ preventScroll: true });
     save(current);
   },
   edit: (node, text) => isRunning(current) || ask(node.parent, text),
-  regenerate: (node) => answer(current, node.parent),
+  regenerate: (node) => answer(current, node.parent, node.content === '' && !node.toolCalls?.length ? node : null),
   details: (node) => showDetails($('details'), current, node),
   answerTools: (node, results) => {
     let parent = node.id;
@@ -213,7 +218,8 @@ const settings = new SettingsDialog($('settings'), {
       const imported = await importConversations();
       for (const conversation of imported) {
         await store.restore(conversation);
-        conversations.set(conversation.id, conversation);
+        if (conversations.has(conversation.id)) merge(conversations.get(conversation.id), conversation);
+        else conversations.set(conversation.id, conversation);
       }
       if (imported.length > 0) toast(t('imported', { n: imported.length }));
       draw();
@@ -296,6 +302,7 @@ async function begin() {
     settings: () => settings.open(),
     shortcuts: () => openDialog($('shortcuts')),
     step: (by) => thread.step(by),
+    page: (by) => thread.page(by),
   });
   draw();
   if (!narrow.matches) composer.focus();
@@ -310,16 +317,14 @@ async function loadConversations() {
     for (const node of Object.values(conversation.nodes)) delete node.live; // cut off with the page
     conversations.set(conversation.id, conversation);
   }
-  store.onChange(async () => {
-    const stored = new Map((await store.all()).map((conversation) => [conversation.id, conversation]));
-    for (const [id, conversation] of conversations) {
-      if (!stored.has(id) && !isRunning(conversation)) conversations.delete(id);
-    }
-    for (const [id, conversation] of stored) {
-      const mine = conversations.get(id);
-      if (!mine) conversations.set(id, conversation);
-      else if (!isRunning(mine)) Object.assign(mine, conversation);
-    }
+  store.onChange(async (id) => {
+    const stored = await store.get(id);
+    const mine = conversations.get(id);
+    if (mine && isRunning(mine)) return; // merged when it is saved
+    if (!stored) conversations.delete(id);
+    else if (mine) Object.assign(mine, stored);
+    else conversations.set(id, stored);
+    if (mine && mine === current) thread.refresh();
     draw();
   });
   const asked = conversations.get(location.hash.slice(1));

@@ -1,13 +1,14 @@
 // One message on the page: a question, an answer with its reasoning and tool calls, or a tool's result.
 
 import { copyButton, el, icon, iconButton } from './dom.js';
+import { errorText } from './errors.js';
 import { speedOf } from './generate.js';
 import { duration, number, rate, t } from './i18n.js';
 import { Markdown } from './markdown.js';
 
 export class MessageView {
   /**
-   * `actions`: select(node), edit(node, text), regenerate(node), details(node), answerTools(node, results),
+   * `actions`: select(node, the arrow used), edit(node, text), regenerate(node), details(node), answerTools(node, results),
    * announce(text).
    */
   constructor({ node, siblings }, isLast, actions) {
@@ -24,7 +25,8 @@ export class MessageView {
 
   /** What makes a view out of date besides its node's own growth. */
   static key({ node, siblings }, isLast) {
-    return [node.id, siblings.map((sibling) => sibling.id), isLast].join();
+    const waits = isLast && node.toolCalls?.length > 0 && !node.live; // only the last answer's tools can be answered
+    return [node.id, siblings.map((sibling) => sibling.id), waits].join();
   }
 
   buildQuestion() {
@@ -163,11 +165,11 @@ export class MessageView {
 function branches({ node, siblings, actions }) {
   if (siblings.length < 2) return null;
   const at = siblings.indexOf(node);
-  const go = (to) => () => actions.select(siblings[to]);
+  const go = (by) => () => actions.select(siblings[at + by], by < 0 ? 'previous' : 'next');
   return el('span', { class: 'branches', role: 'group', 'aria-label': t('versions') },
-    iconButton('left', t('previousVersion'), go(at - 1), { class: 'icon-button previous', disabled: at === 0 }),
+    iconButton('left', t('previousVersion'), go(-1), { class: 'icon-button previous', disabled: at === 0 }),
     el('span', { 'aria-label': t('versionOf', { at: at + 1, n: siblings.length }) }, `${number(at + 1)}/${number(siblings.length)}`),
-    iconButton('right', t('nextVersion'), go(at + 1), { class: 'icon-button next', disabled: at === siblings.length - 1 }));
+    iconButton('right', t('nextVersion'), go(1), { class: 'icon-button next', disabled: at === siblings.length - 1 }));
 }
 
 function notices(node, retry) {
@@ -180,13 +182,6 @@ function notices(node, retry) {
   if (node.finish === 'content_filter') return [note(t('filtered'))];
   if (node.content === '' && !node.toolCalls?.length) return [note(t('emptyAnswer'), '', again)];
   return [];
-}
-
-export function errorText({ status, message, code }) {
-  if (code === 'ended_early') return t('errorEnded');
-  if (status === 0) return t('errorNetwork');
-  const known = { 401: 'errorKey', 403: 'errorForbidden', 404: 'errorNotFound', 413: 'errorTooLong', 429: 'errorBusy', 503: 'errorUnavailable' }[status];
-  return (known ? t(known) : t('errorStatus', { status: String(status) })) + (message ? ` (${message})` : '');
 }
 
 function pretty(json) {

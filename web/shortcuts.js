@@ -31,7 +31,7 @@ export function listShortcuts(list) {
   onLanguage(draw);
 }
 
-/** `actions`: stop() → whether there was something to stop, newChat, search, sidebar, settings, shortcuts, step(by). */
+/** `actions`: stop() → whether there was something to stop, newChat, search, sidebar, settings, shortcuts, step(by), page(by). */
 export function listenForShortcuts(actions) {
   document.addEventListener('keydown', (event) => {
     if (event.isComposing || document.querySelector('dialog[open]')) return;
@@ -42,6 +42,7 @@ export function listenForShortcuts(actions) {
     else if (control && event.shiftKey && key === 'o') run = actions.newChat;
     else if (control && !event.shiftKey) run = { k: actions.search, b: actions.sidebar, ',': actions.settings, '/': actions.shortcuts }[key];
     else if (event.altKey && (key === 'arrowup' || key === 'arrowdown')) run = () => actions.step(key === 'arrowup' ? -1 : 1);
+    else if ((key === 'pageup' || key === 'pagedown') && event.target.id === 'message') run = () => actions.page(key === 'pageup' ? -1 : 1);
     else if (event.key === '?' && !event.target.matches('input, textarea, select')) run = actions.shortcuts;
     if (!run) return;
     event.preventDefault();

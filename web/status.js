@@ -4,6 +4,7 @@ import { onKeyNeeded, serverStatus } from './api.js';
 import { Chart } from './chart.js';
 import { askForKey } from './dialogs.js';
 import { drawIcons, el } from './dom.js';
+import { errorText } from './errors.js';
 import { bytes, compact, duration, moment, number, onLanguage, percent, rate, t, translate } from './i18n.js';
 
 const EVERY = 2000; // milliseconds
@@ -76,7 +77,7 @@ function drawState() {
   $('state').className = `state ${state.toLowerCase()}`;
   if ($('state').textContent !== t('state' + state)) $('state').textContent = t('state' + state); // it is a live region
   $('since').textContent = failure
-    ? heard ? t('lostSince', { time: moment(heard) }) : failure.message
+    ? heard ? t('lostSince', { time: moment(heard) }) : errorText(failure)
     : status ? t('upSince', { version: status.version, time: duration(finite(status.uptime_seconds)) }) : '';
   document.body.classList.toggle('lost', failure !== null);
 }
@@ -118,7 +119,11 @@ async function poll() {
 
 translate();
 drawIcons();
-onKeyNeeded(askForKey);
+onKeyNeeded(async (wasRefused) => {
+  const key = await askForKey(wasRefused);
+  if (key === null) onKeyNeeded(null); // asked once, not every two seconds
+  return key;
+});
 onLanguage(draw);
 draw();
 poll();

@@ -17,7 +17,6 @@ export async function open() {
       request.onsuccess = () => resolve(request.result);
       request.onerror = () => reject(request.error);
     });
-    navigator.storage?.persist?.(); // asks the browser not to evict them
   } catch {
     database = null;
   }
@@ -33,6 +32,10 @@ function finished(request) {
 
 export async function all() {
   return database ? finished(database.transaction(STORE).objectStore(STORE).getAll()) : [];
+}
+
+export async function get(id) {
+  return database ? finished(database.transaction(STORE).objectStore(STORE).get(id)) : null;
 }
 
 /** Saves a conversation, after taking over what another tab has added to it. */
@@ -58,7 +61,7 @@ export function restore(conversation) {
   return save(conversation);
 }
 
-/** Calls listener when another tab has changed conversations. */
+/** Calls listener with the id of a conversation that another tab has changed or removed. */
 export function onChange(listener) {
-  channel?.addEventListener('message', () => listener());
+  channel?.addEventListener('message', ({ data }) => listener(data.changed));
 }

@@ -55,6 +55,7 @@ export default {
   errorTooLong: 'The conversation is too long for the server.',
   errorBusy: 'The server has too much to do. Try again in a moment.',
   errorUnavailable: 'The server is not ready. Try again in a moment.',
+  errorFailed: 'The server could not finish the answer.',
   errorStatus: 'The server refused the request: error {status}.',
 
   // About an answer

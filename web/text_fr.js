@@ -55,6 +55,7 @@ export default {
   errorTooLong: 'La conversation est trop longue pour le serveur.',
   errorBusy: 'Le serveur a trop à faire. Réessayez dans un instant.',
   errorUnavailable: 'Le serveur n’est pas prêt. Réessayez dans un instant.',
+  errorFailed: 'Le serveur n’a pas pu finir la réponse.',
   errorStatus: 'Le serveur a refusé la demande : erreur {status}.',
 
   // À propos d’une réponse

@@ -24,10 +24,7 @@ export class Thread {
       this.list.lastElementChild?.focus({ preventScroll: true });
     });
     new ResizeObserver(() => this.follow && this.toEnd()).observe(list);
-    onLanguage(() => {
-      this.views.clear();
-      if (this.conversation) this.show(this.conversation);
-    });
+    onLanguage(() => this.refresh());
   }
 
   /** Shows a conversation's messages in view; views that are still right are kept. */
@@ -42,7 +39,9 @@ export class Thread {
     steps.forEach((step, i) => {
       const isLast = i === steps.length - 1;
       const key = MessageView.key(step, isLast);
-      views.set(key, this.views.get(key) ?? new MessageView(step, isLast, this.actions));
+      const view = this.views.get(key) ?? new MessageView(step, isLast, this.actions);
+      view.isLast = isLast;
+      views.set(key, view);
     });
     const elements = [...views.values()].map((view) => view.element);
     // Only what changed is moved, so that focus and selection stay.
@@ -52,6 +51,12 @@ export class Thread {
     });
     this.views = views;
     if (this.follow) this.toEnd();
+  }
+
+  /** Builds all views anew: another tab has changed what is in view. */
+  refresh() {
+    this.views.clear();
+    this.show(this.conversation);
   }
 
   viewOf(node) {
@@ -105,6 +110,10 @@ export class Thread {
     if (!next) return;
     next.focus({ preventScroll: true });
     next.scrollIntoView({ block: 'nearest' });
+  }
+
+  page(by) {
+    this.scroller.scrollBy({ top: by * 0.85 * this.scroller.clientHeight });
   }
 
   announce(text) {

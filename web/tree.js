@@ -28,7 +28,7 @@ export function addNode(conversation, parent, fields) {
 }
 
 function titleOf(text) {
-  const line = text.split('\n').map((part) => part.replace(/^[\s#>*`-]+/, '').trim()).find((part) => part !== '') ?? '';
+  const line = text.split('\n').map((part) => part.replace(/^[\s#>*\x60-]+/, '').trim()).find((part) => part !== '') ?? '';
   if (line.length <= 60) return line;
   const cut = line.slice(0, 60);
   const space = cut.lastIndexOf(' ');

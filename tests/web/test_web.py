@@ -14,6 +14,7 @@ import os
 import shutil
 import sys
 import threading
+import time
 import traceback
 
 sys.dont_write_bytecode = True
@@ -49,13 +50,20 @@ class Checks:
         page.on('request', lambda request: request.url.startswith((self.url, 'data:', 'blob:'))
                 or page.problems.append('outside request: ' + request.url))
         page.goto(self.url + address)
-        page.wait_for_function("document.documentElement.lang && document.querySelector('h1').checkVisibility !== undefined")
+        self.until(page, "document.documentElement.lang && document.querySelector('h1').checkVisibility !== undefined")
         return page
 
     def close(self, page):
         page.context.close()
         problems = [text for text in page.problems if not any(part in text for part in page.expected)]
         assert not problems, problems
+
+    def until(self, page, condition, arg=None):
+        """Waits in Python: playwright's own wait_for_function is an eval, which the pages' policy forbids."""
+        end = time.monotonic() + (WAIT if self.is_mock else WAIT_MODEL) / 1000
+        while not page.evaluate(condition, arg):
+            assert time.monotonic() < end, 'waited in vain for ' + condition
+            page.wait_for_timeout(30)
 
     def scripted(self, page):
         """Has this page's answers come from mock.py, whatever the server."""
@@ -67,7 +75,7 @@ class Checks:
         n = page.locator('.message.assistant').count()
         page.fill('#message', text)
         page.press('#message', 'Enter')
-        page.wait_for_function('n => document.querySelectorAll(".message.assistant").length > n', arg=n)
+        self.until(page, 'n => document.querySelectorAll(".message.assistant").length > n', arg=n)
         if wait:
             page.wait_for_selector(DONE)
 
@@ -84,10 +92,10 @@ class Checks:
     def check_streams_an_answer(self):
         page = self.page()
         self.ask(page, 'Tell me a long story.', wait=False)
-        page.wait_for_function("sel => document.querySelector(sel + ' .body')?.textContent.length > 20", arg=LAST)
+        self.until(page, "sel => document.querySelector(sel + ' .body')?.textContent.length > 20", arg=LAST)
         first = page.inner_text(LAST + ' .body')
         assert page.get_attribute(LAST, 'aria-busy') == 'true', 'it came all at once'
-        page.wait_for_function("([sel, n]) => document.querySelector(sel + ' .body').textContent.length > n + 40",
+        self.until(page, "([sel, n]) => document.querySelector(sel + ' .body').textContent.length > n + 40",
                                arg=[LAST, len(first)])
         # Stop keeps what has come, and the server stops as well.
         page.keyboard.press('Escape')
@@ -130,10 +138,10 @@ class Checks:
         second = page.inner_text(LAST + ' .body')
         assert '2/2' in page.inner_text(LAST + ' .branches') and first != second
         page.click(LAST + ' .previous')
-        page.wait_for_function("([sel, text]) => document.querySelector(sel + ' .body').innerText === text", arg=[LAST, first])
+        self.until(page, "([sel, text]) => document.querySelector(sel + ' .body').innerText === text", arg=[LAST, first])
         assert '1/2' in page.inner_text(LAST + ' .branches')
         page.click(LAST + ' .next')
-        page.wait_for_function("([sel, text]) => document.querySelector(sel + ' .body').innerText === text", arg=[LAST, second])
+        self.until(page, "([sel, text]) => document.querySelector(sel + ' .body').innerText === text", arg=[LAST, second])
         self.close(page)
 
     def check_edit_branches(self):
@@ -145,12 +153,12 @@ class Checks:
         page.click('.message.user:first-child .edit')
         page.fill('.edit-form textarea', 'The first question, edited')
         page.click('.edit-form .save')
-        page.wait_for_function("document.querySelectorAll('.message').length === 2")
+        self.until(page, "document.querySelectorAll('.message').length === 2")
         page.wait_for_selector(DONE)
         assert 'edited' in page.inner_text(LAST + ' .body')
         assert '2/2' in page.inner_text('.message.user .branches')
         page.click('.message.user .previous')
-        page.wait_for_function("document.querySelectorAll('.message').length === 4")
+        self.until(page, "document.querySelectorAll('.message').length === 4")
         assert 'The second question' in page.inner_text('#messages')
         self.close(page)
 
@@ -163,13 +171,13 @@ class Checks:
         self.ask(page, 'Another question')
         page.wait_for_timeout(300)
         page.reload()
-        page.wait_for_function("document.querySelectorAll('#conversations li').length === 2")
+        self.until(page, "document.querySelectorAll('#conversations li').length === 2")
         assert 'Another question' in page.inner_text('#messages'), 'the one in view comes back'
         page.click('#conversations a:has-text("Remember this")')
         page.wait_for_selector(DONE)
         assert page.inner_text(LAST + ' .body') == answer
         page.fill('#search', 'ANOTHER')
-        page.wait_for_function("document.querySelectorAll('#conversations li').length === 1")
+        self.until(page, "document.querySelectorAll('#conversations li').length === 1")
         self.close(page)
 
     def check_rename_delete_undo(self):
@@ -226,7 +234,7 @@ class Checks:
         copied = page.evaluate('navigator.clipboard.readText()')
         assert copied.startswith('def pressure(mass, side):') and copied.endswith('print(pressure(1200, 0.8))'), copied
         page.click(LAST + ' .copy-answer')
-        page.wait_for_function("navigator.clipboard.readText().then((text) => text.startsWith('A plinth'))")
+        self.until(page, "navigator.clipboard.readText().then((text) => text.startsWith('A plinth'))")
         self.close(page)
 
     def check_markdown_is_linear_and_streams_alike(self):
@@ -277,7 +285,7 @@ class Checks:
         assert 'get_weather' in tool and '"city": "Lyon"' in tool, tool
         page.fill(LAST + ' .tool-form textarea', '21 degrees')
         page.click(LAST + ' .tool-form button')
-        page.wait_for_function("document.querySelectorAll('.message').length === 4")
+        self.until(page, "document.querySelectorAll('.message').length === 4")
         page.wait_for_selector(DONE)
         assert 'The tool says: 21 degrees' in page.inner_text(LAST + ' .body')
         self.close(page)
@@ -308,7 +316,7 @@ class Checks:
         assert 'the queue is full' in page.inner_text(LAST + ' .notice.error')
         page.unroute('**/v1/chat/completions')
         page.click(LAST + ' .notice button')
-        page.wait_for_function("!document.querySelector('.message:last-child .notice.error')")
+        self.until(page, "!document.querySelector('.message:last-child .notice.error')")
         page.wait_for_selector(DONE)
         page.route('**/v1/chat/completions', lambda route: route.fulfill(
             status=200, content_type='text/event-stream', body='data: {"choices": [{"delta": {"content": "half"}}]}\n\n'))
@@ -331,10 +339,10 @@ class Checks:
             page.wait_for_selector('.small-dialog .error')
             page.fill('#key-field', 'sesame')
             page.keyboard.press('Enter')
-            page.wait_for_function("document.querySelector('#model').options.length > 0")
+            self.until(page, "document.querySelector('#model').options.length > 0")
             self.ask(page, 'Hello')
             page.reload()
-            page.wait_for_function("document.querySelector('#model').options.length > 0")
+            self.until(page, "document.querySelector('#model').options.length > 0")
             assert page.evaluate("localStorage.getItem('socle.key')") is None, 'kept without being asked to'
             self.close(page)
         finally:
@@ -359,7 +367,7 @@ class Checks:
         page.reload()
         page.click('#open-settings')
         assert page.input_value('#sampling-temperature') == '0.5'
-        page.wait_for_function("document.querySelector('#system').value === 'Answer in verse.'")
+        self.until(page, "document.querySelector('#system').value === 'Answer in verse.'")
         self.close(page)
 
     def check_french(self):
@@ -476,7 +484,7 @@ class Checks:
             self.scripted(page)
             if address == '':
                 self.ask(page, 'markdown')
-                page.wait_for_function("document.getElementById('live').textContent.includes('What it is made of')")
+                self.until(page, "document.getElementById('live').textContent.includes('What it is made of')")
             page.wait_for_timeout(300)
             nameless = page.evaluate("""[...document.querySelectorAll('button, a, input, select, textarea, [role=img], [role=meter], [tabindex="0"]')]
               .filter((e) => e.checkVisibility() && !(e.getAttribute('aria-label') || e.getAttribute('aria-labelledby')
