@@ -85,7 +85,7 @@ function parseFence(lines, i, match) {
     closed = bare.length >= fence.length && bare[0] === fence[0] && bare === fence[0].repeat(bare.length);
     if (!closed) text.push(lines[end].slice(Math.min(indent, indentOf(lines[end]))));
   }
-  return [{ kind: 'code', language: info.trim().split(/\s/, 1)[0], text: text.join('\n'), closed }, end];
+  return [{ kind: 'code', language: /^[\w.+#-]{0,30}/.exec(info)[0], text: text.join('\n'), closed }, end];
 }
 
 function parseHeading(line) {

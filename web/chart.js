@@ -85,7 +85,7 @@ export class Chart {
     this.mark.setAttribute('x2', this.x(found));
     const age = this.points.at(-1).t - found.t;
     this.readout.textContent = `${this.series.map(({ of }) => rate(of(found))).join(' + ')} · `
-      + (age < 1 ? t('now') : t('ago', { time: duration(age) }));
+      + (age < 1 ? t('now') : t('ago', { time: duration(Math.round(age)) }));
   }
 
   nearest(event) {

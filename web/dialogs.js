@@ -72,7 +72,9 @@ export function toast(text, action = null) {
   };
   end();
   place.append(el('div', { class: 'toast' }, el('span', {}, text),
-    action && el('button', { type: 'button', class: 'button small', on: { click: () => { end(); action.run(); } } }, action.label),
+    action && el('button', {
+      type: 'button', class: 'button small', on: { click: () => { end(); action.run(); } },
+    }, action.label),
     iconButton('close', t('close'), end)));
   toastTimer = setTimeout(end, 10_000);
 }

@@ -5,7 +5,6 @@ const SVG = 'http://www.w3.org/2000/svg';
 // Strokes on a grid of 24, two wide.
 const ICONS = {
   plus: 'M12 5v14M5 12h14',
-  menu: 'M4 7h16M4 12h16M4 17h16',
   panel: 'M5 5h14a1 1 0 0 1 1 1v12a1 1 0 0 1-1 1H5a1 1 0 0 1-1-1V6a1 1 0 0 1 1-1zM9.5 5v14',
   send: 'M12 19V6M6 11.5 12 5.5l6 6',
   stop: 'M8 8h8v8H8z',
@@ -24,7 +23,6 @@ const ICONS = {
   close: 'M6 6l12 12M18 6 6 18',
   keyboard: 'M3 7h18v10H3zM7 10.5h.01M11 10.5h.01M15 10.5h.01M17.5 10.5h.01M8 14h8',
   tool: 'M14.5 6.5a4 4 0 0 0-5 5L4.5 16.5l3 3 5-5a4 4 0 0 0 5-5l-2.5 2.5-2.5-.5-.5-2.5z',
-  moon: 'M19 14.5A7.5 7.5 0 0 1 9.5 5 7.5 7.5 0 1 0 19 14.5z',
   chat: 'M5 5h14v11h-8l-4 4v-4H5z',
 };
 

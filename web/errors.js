@@ -3,7 +3,8 @@
 import { t } from './i18n.js';
 
 const KNOWN = {
-  401: 'errorKey', 403: 'errorForbidden', 404: 'errorNotFound', 413: 'errorTooLong', 429: 'errorBusy', 503: 'errorUnavailable',
+  401: 'errorKey', 403: 'errorForbidden', 404: 'errorNotFound', 413: 'errorTooLong', 429: 'errorBusy',
+  503: 'errorUnavailable',
 };
 
 /** The sentence for an ApiError, or for what is kept of one: { status, message, code }. */

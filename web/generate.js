@@ -16,8 +16,8 @@ export async function generate(conversation, node, { model, sampling, tools }, s
   let first = 0;
   let last = 0;
   Object.assign(node, {
-    model, request: sampling, content: '', reasoning: '', reasoningSeconds: 0, toolCalls: [], finish: '', usage: null, error: null,
-    live: true,
+    model, request: sampling, content: '', reasoning: '', reasoningSeconds: 0, toolCalls: [], finish: '', usage: null,
+    error: null, live: true,
   });
   const body = { model, messages: messagesUpTo(conversation, node.parent), ...sampling, ...(tools ? { tools } : {}) };
   try {

@@ -27,8 +27,10 @@ const DASH = expression(String.raw`--.*`);
 
 const FAMILIES = {};
 for (const [family, names] of [
-  [C_LIKE, 'c h cpp c++ cc cs csharp css dart go java javascript js json json5 jsonc jsx kotlin less objc php rust rs scala scss swift ts tsx typescript zig'],
-  [HASH, 'bash sh shell zsh python py ruby rb perl pl r yaml yml toml ini make makefile dockerfile cmake meson nix julia elixir powershell ps1 conf'],
+  [C_LIKE, 'c h cpp c++ cc cs csharp css dart go java javascript js json json5 jsonc jsx kotlin less objc php rust rs ' +
+    'scala scss swift ts tsx typescript zig'],
+  [HASH, 'bash sh shell zsh python py ruby rb perl pl r yaml yml toml ini make makefile dockerfile cmake meson nix ' +
+    'julia elixir powershell ps1 conf'],
   [DASH, 'sql sqlite mysql postgresql plsql lua haskell hs ada vhdl'],
 ]) for (const name of names.split(' ')) FAMILIES[name] = family;
 

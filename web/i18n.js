@@ -93,8 +93,9 @@ export function compact(value) {
   return new Intl.NumberFormat(locale(), { notation: 'compact', maximumSignificantDigits: 3 }).format(value);
 }
 
-/** Seconds as a reader says them: 0.4 s, 12 s, 3 min 5 s, 2 h 10 min, 4 d 2 h. */
+/** Seconds as a reader says them: 400 ms, 2.5 s, 12 s, 3 min 5 s, 2 h 10 min, 4 d 2 h. */
 export function duration(seconds) {
+  if (seconds < 1) return t('milliseconds', { ms: Math.round(1000 * seconds) });
   if (seconds < 10) return t('seconds', { s: number(seconds, 1) });
   const s = Math.round(seconds);
   if (s < 60) return t('seconds', { s });

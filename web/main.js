@@ -144,11 +144,16 @@ const thread = new Thread({ scroller: $('thread'), list: $('messages'), live: $(
     thread.follow = false;
     draw();
     const element = thread.viewOf(node)?.element;
-    (element?.querySelector(`.${arrow}:not(:disabled)`) ?? element?.querySelector('.branches button:not(:disabled)'))?.focus({ preventScroll: true });
+    const button = element?.querySelector(`.${arrow}:not(:disabled)`)
+      ?? element?.querySelector('.branches button:not(:disabled)');
+    button?.focus({ preventScroll: true });
     save(current);
   },
   edit: (node, text) => isRunning(current) || ask(node.parent, text),
-  regenerate: (node) => answer(current, node.parent, node.content === '' && !node.toolCalls?.length ? node : null),
+  regenerate: (node) => {
+    const isEmpty = node.content === '' && !node.toolCalls?.length;
+    answer(current, node.parent, isEmpty ? node : null);
+  },
   details: (node) => showDetails($('details'), current, node),
   answerTools: (node, results) => {
     let parent = node.id;
@@ -159,7 +164,8 @@ const thread = new Thread({ scroller: $('thread'), list: $('messages'), live: $(
   },
 });
 
-const composer = new Composer({ form: $('composer'), field: $('message'), send: $('send'), stop: $('stop') }, { send, stop, editLast });
+const composer = new Composer(
+  { form: $('composer'), field: $('message'), send: $('send'), stop: $('stop') }, { send, stop, editLast });
 
 // The list of conversations
 
@@ -292,7 +298,12 @@ async function begin() {
   });
   onLanguage(draw);
   listenForShortcuts({
-    stop: () => (isRunning(current) ? stop() : document.body.classList.contains('sidebar-open') && narrow.matches && (toggleSidebar(), true)),
+    stop: () => {
+      if (isRunning(current)) return stop();
+      const covers = narrow.matches && document.body.classList.contains('sidebar-open');
+      if (covers) toggleSidebar();
+      return covers;
+    },
     newChat,
     search: () => {
       setSidebar(true);

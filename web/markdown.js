@@ -124,7 +124,8 @@ function listElement({ ordered, start, tight, items }) {
 }
 
 function tableElement({ align, head, rows }) {
-  const cell = (tag, text, i) => el(tag, { class: align[i] && 'align-' + align[i], scope: tag === 'th' && 'col' }, inline(text));
+  const cell = (tag, text, i) =>
+    el(tag, { class: align[i] && 'align-' + align[i], scope: tag === 'th' && 'col' }, inline(text));
   return el('div', { class: 'table', tabindex: '0', role: 'region', 'aria-label': t('table') },
     el('table', {}, el('thead', {}, el('tr', {}, head.map((text, i) => cell('th', text, i)))),
       el('tbody', {}, rows.map((row) => el('tr', {}, row.map((text, i) => cell('td', text, i)))))));

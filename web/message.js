@@ -9,7 +9,7 @@ import { Markdown } from './markdown.js';
 export class MessageView {
   /**
    * `actions`: select(node, the arrow used), edit(node, text), regenerate(node), details(node), answerTools(node, results),
-   * announce(text).
+   * hold() (do not scroll to the end), announce(text).
    */
   constructor({ node, siblings }, isLast, actions) {
     this.node = node;
@@ -17,7 +17,7 @@ export class MessageView {
     this.isLast = isLast;
     this.actions = actions;
     this.element = el('article', { class: `message ${node.role}`, tabindex: '-1', data: { id: node.id } },
-      el('h2', { class: 'visually-hidden' }, t(node.role === 'user' ? 'you' : node.role === 'tool' ? 'toolResult' : 'answer')));
+      el('h2', { class: 'visually-hidden' }, t({ user: 'you', tool: 'toolResult' }[node.role] ?? 'answer')));
     if (node.role === 'user') this.buildQuestion();
     else if (node.role === 'tool') this.element.append(toolResult(node));
     else this.buildAnswer();
@@ -41,6 +41,7 @@ export class MessageView {
 
   beginEdit() {
     const { node } = this;
+    this.actions.hold();
     const area = el('textarea', { value: node.content, 'aria-label': t('editMessage'), rows: 3 });
     const end = () => {
       form.replaceWith(this.bubble);
@@ -168,12 +169,14 @@ function branches({ node, siblings, actions }) {
   const go = (by) => () => actions.select(siblings[at + by], by < 0 ? 'previous' : 'next');
   return el('span', { class: 'branches', role: 'group', 'aria-label': t('versions') },
     iconButton('left', t('previousVersion'), go(-1), { class: 'icon-button previous', disabled: at === 0 }),
-    el('span', { 'aria-label': t('versionOf', { at: at + 1, n: siblings.length }) }, `${number(at + 1)}/${number(siblings.length)}`),
+    el('span', { role: 'img', 'aria-label': t('versionOf', { at: at + 1, n: siblings.length }) },
+      `${number(at + 1)}/${number(siblings.length)}`),
     iconButton('right', t('nextVersion'), go(1), { class: 'icon-button next', disabled: at === siblings.length - 1 }));
 }
 
 function notices(node, retry) {
-  const note = (text, kind = '', action = null) => el('p', { class: `notice ${kind}`, role: kind === 'error' && 'alert' }, el('span', {}, text), action);
+  const note = (text, kind = '', action = null) =>
+    el('p', { class: `notice ${kind}`, role: kind === 'error' && 'alert' }, el('span', {}, text), action);
   const again = el('button', { type: 'button', class: 'button small', on: { click: retry } }, t('tryAgain'));
   if (node.error) return [note(errorText(node.error), 'error', again)];
   if (node.live === undefined && !node.finish) return [note(t('interrupted'), '', again)];
@@ -201,9 +204,12 @@ function toolResult(node) {
 /** This page runs no tools: whoever reads may write what a call gave, and the model goes on from there. */
 function toolForm(node, answer) {
   const calls = node.toolCalls.filter(Boolean);
-  const areas = calls.map((call) => el('textarea', { rows: 2, 'aria-label': t('resultOf', { name: call.name }), placeholder: t('resultOf', { name: call.name }) }));
+  const areas = calls.map(({ name }) =>
+    el('textarea', { rows: 2, 'aria-label': t('resultOf', { name }), placeholder: t('resultOf', { name }) }));
   return el('div', { class: 'tool-form' }, el('p', { class: 'hint' }, t('toolHint')), areas,
-    el('button', { type: 'button', class: 'button', on: { click: () => answer(node, areas.map((area) => area.value)) } }, t('sendResult')));
+    el('button', {
+      type: 'button', class: 'button', on: { click: () => answer(node, areas.map((area) => area.value)) },
+    }, t('sendResult')));
 }
 
 /** As high as its text, up to what the style sheet allows. */

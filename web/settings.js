@@ -109,8 +109,8 @@ export class SettingsDialog {
       const id = 'sampling-' + name;
       const hint = el('small', { id: id + '-hint' }, t(name + 'Hint'));
       const field = el('input', {
-        type: 'number', id, min, max, step: 'any', inputmode: 'decimal', placeholder: t(name === 'seed' ? 'drawn' : 'serverChooses'),
-        value: chosen[name] ?? '', 'aria-describedby': hint.id,
+        type: 'number', id, min, max, step: 'any', inputmode: 'decimal',
+        placeholder: t(name === 'seed' ? 'drawn' : 'serverChooses'), value: chosen[name] ?? '', 'aria-describedby': hint.id,
       });
       field.addEventListener('input', () => {
         const value = field.valueAsNumber;
@@ -156,6 +156,9 @@ function keep(name, value) {
 
 /** The sampling of an answer as lines of a table: [name, value]. */
 export function samplingRows(request) {
-  return Object.entries(request ?? {}).map(([name, value]) =>
-    [t(name === 'stop' ? 'stop_sequences' : name), typeof value === 'number' ? value.toLocaleString(locale(), { maximumFractionDigits: 6, useGrouping: name !== 'seed' }) : JSON.stringify(value)]);
+  return Object.entries(request ?? {}).map(([name, value]) => {
+    const form = { maximumFractionDigits: 6, useGrouping: name !== 'seed' };
+    const text = typeof value === 'number' ? value.toLocaleString(locale(), form) : JSON.stringify(value);
+    return [t(name === 'stop' ? 'stop_sequences' : name), text];
+  });
 }

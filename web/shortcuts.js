@@ -19,7 +19,8 @@ const KEYS = [
 ];
 
 const SIGNS = MAC ? { Ctrl: '⌘', Alt: '⌥', Shift: '⇧' } : {};
-const NAMES = { Ctrl: 'nameCtrl', Shift: 'nameShift', Enter: 'nameEnter', Escape: 'nameEscape' }; // other keys are their own
+// Other keys are called by themselves.
+const NAMES = { Ctrl: 'nameCtrl', Shift: 'nameShift', Enter: 'nameEnter', Escape: 'nameEscape' };
 const nameOf = (key) => SIGNS[key] ?? (NAMES[key] ? t(NAMES[key]) : key);
 
 export function listShortcuts(list) {
@@ -33,16 +34,19 @@ export function listShortcuts(list) {
 
 /** `actions`: stop() → whether there was something to stop, newChat, search, sidebar, settings, shortcuts, step(by), page(by). */
 export function listenForShortcuts(actions) {
+  const withControl = { k: actions.search, b: actions.sidebar, ',': actions.settings, '/': actions.shortcuts };
+  const withAlt = { arrowup: () => actions.step(-1), arrowdown: () => actions.step(1) };
+  const inField = { pageup: () => actions.page(-1), pagedown: () => actions.page(1) };
   document.addEventListener('keydown', (event) => {
     if (event.isComposing || document.querySelector('dialog[open]')) return;
     const control = MAC ? event.metaKey : event.ctrlKey;
     const key = event.key.toLowerCase();
     let run = null;
     if (event.key === 'Escape') run = actions.stop() ? () => {} : null;
-    else if (control && event.shiftKey && key === 'o') run = actions.newChat;
-    else if (control && !event.shiftKey) run = { k: actions.search, b: actions.sidebar, ',': actions.settings, '/': actions.shortcuts }[key];
-    else if (event.altKey && (key === 'arrowup' || key === 'arrowdown')) run = () => actions.step(key === 'arrowup' ? -1 : 1);
-    else if ((key === 'pageup' || key === 'pagedown') && event.target.id === 'message') run = () => actions.page(key === 'pageup' ? -1 : 1);
+    else if (control && event.shiftKey) run = key === 'o' && actions.newChat;
+    else if (control) run = withControl[key];
+    else if (event.altKey) run = withAlt[key];
+    else if (event.target.id === 'message') run = inField[key];
     else if (event.key === '?' && !event.target.matches('input, textarea, select')) run = actions.shortcuts;
     if (!run) return;
     event.preventDefault();

@@ -51,7 +51,9 @@ export class Sidebar {
       }
       items.append(this.item(conversation));
     }
-    if (found.length === 0) this.list.append(el('p', { class: 'hint' }, t(wanted === '' ? 'noConversations' : 'noneFound')));
+    if (found.length === 0) {
+      this.list.append(el('p', { class: 'hint' }, t(wanted === '' ? 'noConversations' : 'noneFound')));
+    }
     this.count.textContent = wanted === '' ? '' : t('nFound', { n: found.length });
     if (focused) this.list.querySelector(`li[data-id="${focused}"] a`)?.focus();
   }

@@ -44,9 +44,10 @@ function bar(label, filled) {
 }
 
 function loadTiles(s) {
+  const [running, slots, waiting, limit] = [s.n_running, s.n_slots, s.n_waiting, s.queue_limit].map(finite);
   return [
-    tile('running', number(finite(s.n_running)), '', t('runningOf', { n: finite(s.n_running), max: finite(s.n_slots) }), share(s.n_running, s.n_slots)),
-    tile('queue', number(finite(s.n_waiting)), '', t('queueOf', { n: finite(s.n_waiting), max: finite(s.queue_limit) }), share(s.n_waiting, s.queue_limit)),
+    tile('running', number(running), '', t('runningOf', { n: running, max: slots }), share(running, slots)),
+    tile('queue', number(waiting), '', t('queueOf', { n: waiting, max: limit }), share(waiting, limit)),
     tile('speedWriting', rate(finite(s.generated_tokens_per_second)), t('tokensEachSecond'), t('speedWritingHint')),
     tile('speedReading', rate(finite(s.prompt_tokens_per_second)), t('tokensEachSecond'), t('speedReadingHint')),
   ];
@@ -56,19 +57,22 @@ function totalTiles(s) {
   const { cache } = s;
   const used = cache ? cache.n_pages - cache.n_free : 0;
   const failed = finite(s.requests_failed);
+  const cached = share(finite(s.cached_tokens_total), s.prompt_tokens_total);
   return [
-    cache && tile('cache', percent(share(used, cache.n_pages)), '', t('cacheOf', { n: used, max: cache.n_pages, tokens: finite(cache.page_tokens) }), share(used, cache.n_pages)),
+    cache && tile('cache', percent(share(used, cache.n_pages)), '',
+      t('cacheOf', { n: used, max: cache.n_pages, tokens: finite(cache.page_tokens) }), share(used, cache.n_pages)),
     cache && tile('hitRate', percent(finite(cache.hit_rate)), '', t('hitRateHint'), finite(cache.hit_rate)),
     Number.isFinite(s.memory_bytes) && tile('memory', bytes(s.memory_bytes)),
     tile('requests', compact(finite(s.requests_total)), '', failed > 0 ? t('failedOf', { n: failed }) : t('noneFailed')),
-    tile('tokensRead', compact(finite(s.prompt_tokens_total)), '', t('fromCache', { share: percent(share(finite(s.cached_tokens_total), s.prompt_tokens_total)) })),
+    tile('tokensRead', compact(finite(s.prompt_tokens_total)), '', t('fromCache', { share: percent(cached) })),
     tile('tokensWritten', compact(finite(s.generated_tokens_total))),
   ].filter(Boolean);
 }
 
 function table(heads, rows) {
-  const cells = (tag, texts) => el('tr', {}, texts.map((text, i) => el(tag, { scope: tag === 'th' && 'col', 'data-head': tag === 'td' && heads[i] }, text)));
-  return el('table', {}, el('thead', {}, cells('th', heads)), el('tbody', {}, rows.map((row) => cells('td', row))));
+  const head = el('tr', {}, heads.map((text) => el('th', { scope: 'col' }, text)));
+  const row = (texts) => el('tr', {}, texts.map((text, i) => el('td', { 'data-head': heads[i] }, text)));
+  return el('table', {}, el('thead', {}, head), el('tbody', {}, rows.map(row)));
 }
 
 function drawState() {
@@ -96,7 +100,8 @@ function draw() {
       el('span', { class: model.loaded ? 'loaded' : 'unloaded' }, t(model.loaded ? 'loaded' : 'notLoaded'))])));
   const errors = status.recent_errors ?? [];
   $('errors').replaceChildren(errors.length === 0 ? el('p', { class: 'hint' }, t('noErrors'))
-    : table([t('time'), t('status'), t('what')], errors.map((error) => [moment(error.time), String(error.status), error.message])));
+    : table([t('time'), t('status'), t('what')],
+      errors.map((error) => [moment(error.time), String(error.status), error.message])));
 }
 
 async function poll() {
@@ -105,7 +110,10 @@ async function poll() {
       status = await serverStatus();
       failure = null;
       heard = Date.now() / 1000;
-      own.push({ t: heard, running: status.n_running, waiting: status.n_waiting, tokens_per_second: status.generated_tokens_per_second });
+      own.push({
+        t: heard, running: status.n_running, waiting: status.n_waiting,
+        tokens_per_second: status.generated_tokens_per_second,
+      });
       if (own.length > KEPT) own.shift();
     } catch (error) {
       failure = error;

@@ -74,7 +74,7 @@ export default {
   top_p: 'Top-p', top_pHint: 'Only the likeliest words that add up to this share.',
   top_k: 'Top-k', top_kHint: 'Only this many of the likeliest words; 0 is all.',
   min_p: 'Min-p', min_pHint: 'Only words at least this likely beside the likeliest.',
-  max_tokens: 'Longest answer', max_tokensHint: 'In tokens.',
+  max_tokens: 'Most tokens', max_tokensHint: 'Of an answer.',
   seed: 'Seed', seedHint: 'The same seed gives the same answer.',
   between: 'A number from {min} to {max}.',
   stopAndTools: 'Stop strings and tools',
@@ -105,7 +105,7 @@ export default {
 
   // Units
   unitGiB: '{value} GiB', unitMiB: '{value} MiB', unitKiB: '{value} KiB', unitBytes: '{value} bytes',
-  seconds: '{s} s', minutes: '{m} min {s} s', minutesOnly: '{m} min', hours: '{h} h {m} min', days: '{d} d {h} h',
+  milliseconds: '{ms} ms', seconds: '{s} s', minutes: '{m} min {s} s', minutesOnly: '{m} min', hours: '{h} h {m} min', days: '{d} d {h} h',
 
   // The status page
   statusTitle: 'Server status',
@@ -115,7 +115,7 @@ export default {
   load: 'Load', running: 'Answering', runningOf: '{n} of {max} at once', queue: 'Waiting', queueOf: '{n} of at most {max}',
   speedWriting: 'Writing', speedReading: 'Reading', tokensEachSecond: 'tokens/s',
   speedWritingHint: 'over all answers', speedReadingHint: 'new words of prompts',
-  cache: 'Cache', cacheUsed: 'In use', cacheOf: '{n} of {max} pages of {tokens} tokens', hitRate: 'Found again',
+  cache: 'Cache', cacheOf: '{n} of {max} pages of {tokens} tokens', hitRate: 'Found again',
   hitRateHint: 'of the pages asked for',
   memory: 'Memory', requests: 'Requests', failedOf: { one: '{n} failed', other: '{n} failed' }, noneFailed: 'none failed',
   tokensRead: 'Tokens read', fromCache: '{share} from the cache', tokensWritten: 'Tokens written',

@@ -74,7 +74,7 @@ export default {
   top_p: 'Top-p', top_pHint: 'Seulement les mots les plus probables qui font cette part.',
   top_k: 'Top-k', top_kHint: 'Seulement tant de mots parmi les plus probables ; 0 : tous.',
   min_p: 'Min-p', min_pHint: 'Seulement les mots au moins aussi probables, comparés au premier.',
-  max_tokens: 'Réponse la plus longue', max_tokensHint: 'En jetons.',
+  max_tokens: 'Jetons au plus', max_tokensHint: 'De la réponse.',
   seed: 'Graine', seedHint: 'La même graine donne la même réponse.',
   between: 'Un nombre de {min} à {max}.',
   stopAndTools: 'Textes d’arrêt et outils',
@@ -105,7 +105,7 @@ export default {
 
   // Unités
   unitGiB: '{value} Gio', unitMiB: '{value} Mio', unitKiB: '{value} Kio', unitBytes: '{value} octets',
-  seconds: '{s} s', minutes: '{m} min {s} s', minutesOnly: '{m} min', hours: '{h} h {m} min', days: '{d} j {h} h',
+  milliseconds: '{ms} ms', seconds: '{s} s', minutes: '{m} min {s} s', minutesOnly: '{m} min', hours: '{h} h {m} min', days: '{d} j {h} h',
 
   // La page d’état
   statusTitle: 'État du serveur',
@@ -115,7 +115,7 @@ export default {
   load: 'Charge', running: 'Réponses en cours', runningOf: '{n} sur {max} à la fois', queue: 'En attente', queueOf: '{n} sur {max} au plus',
   speedWriting: 'Écriture', speedReading: 'Lecture', tokensEachSecond: 'jetons/s',
   speedWritingHint: 'toutes réponses ensemble', speedReadingHint: 'mots nouveaux des demandes',
-  cache: 'Cache', cacheUsed: 'Utilisé', cacheOf: '{n} pages sur {max}, de {tokens} jetons', hitRate: 'Retrouvé',
+  cache: 'Cache', cacheOf: '{n} pages sur {max}, de {tokens} jetons', hitRate: 'Retrouvé',
   hitRateHint: 'des pages demandées',
   memory: 'Mémoire', requests: 'Demandes', failedOf: { one: '{n} échec', other: '{n} échecs' }, noneFailed: 'aucun échec',
   tokensRead: 'Jetons lus', fromCache: '{share} du cache', tokensWritten: 'Jetons écrits',

@@ -11,7 +11,7 @@ export class Thread {
   /** scroller: the element that scrolls; list: where messages go; live: the live region; jump: button to the end. */
   constructor({ scroller, list, live, jump }, actions) {
     Object.assign(this, { scroller, list, live, jump });
-    this.actions = { ...actions, announce: (text) => this.announce(text) };
+    this.actions = { ...actions, announce: (text) => this.announce(text), hold: () => { this.follow = false; } };
     this.views = new Map();
     this.conversation = null;
     this.follow = true;

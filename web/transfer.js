@@ -25,7 +25,9 @@ export function fileName(title) {
 /** Lets the reader choose a file. Resolves to its conversations, checked; throws if it is something else. */
 export function importConversations() {
   return new Promise((resolve, reject) => {
-    const field = el('input', { type: 'file', accept: '.json,application/json', class: 'visually-hidden', 'aria-hidden': 'true' });
+    const field = el('input', {
+      type: 'file', accept: '.json,application/json', class: 'visually-hidden', 'aria-hidden': 'true',
+    });
     field.addEventListener('change', async () => {
       try {
         const { format, conversations } = JSON.parse(await field.files[0].text());

@@ -23,7 +23,7 @@ export function addNode(conversation, parent, fields) {
   conversation.nodes[node.id] = node;
   conversation.selected[parent] = node.id;
   conversation.updated = Date.now();
-  if (!conversation.named && conversation.title === '' && node.role === 'user') conversation.title = titleOf(node.content);
+  if (conversation.title === '' && node.role === 'user') conversation.title = titleOf(node.content);
   return node;
 }
 
@@ -89,7 +89,9 @@ export function sanitize(raw) {
   if (raw === null || typeof raw !== 'object' || typeof raw.nodes !== 'object' || raw.nodes === null) return null;
   const conversation = newConversation(text(raw.system));
   conversation.id = /^[0-9a-f]{32}$/.test(raw.id) ? raw.id : conversation.id;
-  Object.assign(conversation, { title: text(raw.title), named: raw.named === true, created: time(raw.created), updated: time(raw.updated) });
+  Object.assign(conversation, {
+    title: text(raw.title), named: raw.named === true, created: time(raw.created), updated: time(raw.updated),
+  });
   for (const [id, node] of Object.entries(raw.nodes)) {
     if (!/^[0-9a-f]{32}$/.test(id) || !['user', 'assistant', 'tool'].includes(node?.role)) continue;
     conversation.nodes[id] = {
@@ -102,7 +104,8 @@ export function sanitize(raw) {
       request: typeof node.request === 'object' ? node.request : null,
       usage: typeof node.usage === 'object' ? node.usage : null,
       timing: typeof node.timing === 'object' ? node.timing : null,
-      error: typeof node.error?.message === 'string' ? { status: Number(node.error.status) || 0, message: node.error.message } : null,
+      error: typeof node.error?.message === 'string'
+        ? { status: Number(node.error.status) || 0, message: node.error.message } : null,
     };
   }
   // A parent is older than its children (addNode sees to it): this keeps circles out.

@@ -151,6 +151,8 @@ class Checks:
         self.ask(page, 'The second question')
         page.hover('.message.user:first-child')
         page.click('.message.user:first-child .edit')
+        page.wait_for_timeout(200)
+        assert page.evaluate("document.querySelector('.edit-form textarea').getBoundingClientRect().top > 40"), 'in view'
         page.fill('.edit-form textarea', 'The first question, edited')
         page.click('.edit-form .save')
         self.until(page, "document.querySelectorAll('.message').length === 2")
