@@ -96,8 +96,6 @@ socle_status socle_template_render(const char *source, size_t n_bytes, const cha
 // A model without a template is SOCLE_UNSUPPORTED.
 socle_status socle_model_render(const socle_model *model, const char *inputs_json, const char *now, char **text,
                                 size_t *n_text, socle_error *err);
-// The source of the model's own template (up to a NUL), or NULL. Lives as long as the model.
-const char *socle_model_template(const socle_model *model);
 // The tokens of a conversation for the model to go on from: rendered as above, and special tokens come from the
 // template alone. Text of the inputs that reads like one ("<|im_end|>" in a message, a name, a tool) stays text, so
 // nobody forges a turn. bos_token and its like are always the vocabulary's. A BOS that the model expects is added

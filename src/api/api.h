@@ -22,7 +22,6 @@ struct socle_model {
     const struct sc_answer_syntax *syntax; // of tool calls, as the template teaches it; NULL: none
     socle_error template_error;            // status SOCLE_OK: there simply is none
     char *name, *weights;
-    char *template_source; // NULL: none
     uint64_t n_parameters;
 };
 

@@ -54,8 +54,6 @@ static socle_status load_text(socle_model *m, socle_error *err)
     struct sc_text source = { 0 };
     if (sc_gguf_get_text(m->gguf, "tokenizer.chat_template", &source, NULL) != SOCLE_OK || !source.data)
         return SOCLE_OK;
-    m->template_source = strndup(source.data, source.n_bytes);
-    if (!m->template_source) return sc_fail_memory(err, source.n_bytes, "a chat template");
     m->syntax = sc_answer_syntax_of_template(source);
     if (sc_template_parse(source, &m->template, &own) != SOCLE_OK) {
         sc_fail_prefix(&own, "%s: its chat template", sc_gguf_path(m->gguf));
@@ -127,7 +125,6 @@ SC_EXPORT void socle_model_free(socle_model *m)
     else sc_gguf_close(m->gguf);
     free(m->name);
     free(m->weights);
-    free(m->template_source);
     free(m);
 }
 

@@ -57,8 +57,6 @@ SC_EXPORT const char *socle_token_bytes(const socle_model *m, int32_t id, size_t
     return text.data;
 }
 
-SC_EXPORT const char *socle_model_template(const socle_model *m) { return m->template_source; }
-
 SC_EXPORT bool socle_token_is_end(const socle_model *m, int32_t id)
 {
     return m->tokenizer && sc_tokenizer_is_end(m->tokenizer, id);

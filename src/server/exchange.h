@@ -41,6 +41,7 @@ struct exchange {
     bool is_queued; // the reply was handed to the HTTP library
     int status;
     const char *content_type;
+    const char *etag; // of a page's file; NULL: the answer is none
     char retry_after[16], seed[24]; // headers, "" for none
     struct sc_buffer reply;
     size_t n_sent; // of reply, when it is a stream

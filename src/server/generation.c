@@ -269,11 +269,12 @@ void generation_start(struct exchange *ex, struct served_model *model, const str
                               .echo = echo, .prompt_text = prompt_text, .tools = tools, .choices = choices,
                               .n_choices = options->n_choices };
     if (options->sampling.n_bias) g->options.sampling.bias = g->options.biases;
-    const char *template = socle_model_template(model->model);
-    g->syntax = tools && template ? sc_answer_syntax_of_template(sc_text_of(template)) : NULL;
+    const char *syntax = socle_model_answer_syntax(model->model);
+    g->syntax = syntax ? sc_answer_syntax_find(syntax) : NULL;
     make_id(dialect->id_prefix, g->id, sizeof g->id);
     snprintf(ex->seed, sizeof ex->seed, "%llu", (unsigned long long)options->sampling.seed);
     atomic_init(&g->n_open, g->n_choices + 1); // one is ours
+    json_t *no_tools = json_array(); // what looks like a call then stays text
     struct sc_text before = { prompt_text, prompt_text ? strlen(prompt_text) : 0 };
     for (uint32_t i = 0; i < g->n_choices; i++) {
         struct choice *c = &choices[i];
@@ -281,8 +282,9 @@ void generation_start(struct exchange *ex, struct served_model *model, const str
         c->index = i;
         c->open_block = -1;
         c->logprobs = json_array();
-        if (!dialect->plain) sc_answer_begin(&c->reader, g->syntax, before, tools);
+        if (!dialect->plain) sc_answer_begin(&c->reader, g->syntax, before, tools ? tools : no_tools);
     }
+    json_decref(no_tools);
     exchange_hold(ex);
     exchange_work(ex, g, on_gone);
     start_all(g, prompt, n_prompt);

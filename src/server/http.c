@@ -61,7 +61,8 @@ static void add_headers(struct exchange *ex, struct MHD_Response *response)
     add_header(response, "Content-Type", ex->content_type);
     add_header(response, "Retry-After", ex->retry_after);
     add_header(response, "X-Content-Type-Options", "nosniff");
-    add_header(response, "Cache-Control", ex->is_stream ? "no-cache" : "no-store");
+    add_header(response, "Cache-Control", ex->is_stream || ex->etag ? "no-cache" : "no-store");
+    if (ex->etag) pages_add_headers(ex, response);
     if (ex->status == 401) add_header(response, "WWW-Authenticate", "Bearer");
     for (size_t i = 0; origin && i < o->n_cors; i++) {
         if (strcmp(o->cors[i], origin) != 0 && strcmp(o->cors[i], "*") != 0) continue;

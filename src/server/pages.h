@@ -6,5 +6,7 @@
 
 // Replies with the file of that path; false when there is none.
 bool pages_serve(struct exchange *ex, const char *path);
+// What goes with such a file: its ETag, and what a browser may do with it.
+void pages_add_headers(const struct exchange *ex, struct MHD_Response *response);
 
 #endif
