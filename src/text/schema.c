@@ -434,13 +434,11 @@ static struct sc_node *compile_types(struct sc_schema *s, const struct sc_conjun
     if (is_enumerated || sc_builder_failed(s->b)) return values;
     unsigned types = types_of(s, all, &may_be_true, &may_be_false);
     unsigned numbers = types & (SC_TYPE_INTEGER | SC_TYPE_FRACTION);
-    if (numbers == SC_TYPE_FRACTION)
-        return sc_schema_fail(s, SOCLE_UNSUPPORTED, all->items[0].pointer, NULL, "numbers that are not integers");
     if (types == SC_TYPE_ALL && all->n == 0) return sc_json_value(s->b);
     if (types & SC_TYPE_OBJECT) choices[n++] = sc_schema_object(s, all);
     if (types & SC_TYPE_ARRAY) choices[n++] = sc_schema_array(s, all);
     if (types & SC_TYPE_STRING) choices[n++] = sc_schema_string(s, all);
-    if (numbers) choices[n++] = sc_schema_number(s, all, numbers == SC_TYPE_INTEGER);
+    if (numbers) choices[n++] = sc_schema_number(s, all, numbers);
     if (types & SC_TYPE_BOOLEAN && may_be_true) choices[n++] = sc_node_string(s->b, "true");
     if (types & SC_TYPE_BOOLEAN && may_be_false) choices[n++] = sc_node_string(s->b, "false");
     if (types & SC_TYPE_NULL) choices[n++] = sc_node_string(s->b, "null");

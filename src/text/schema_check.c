@@ -76,13 +76,17 @@ static enum sc_verdict check_string(struct sc_schema *s, const json_t *schema, c
 {
     enum sc_verdict result = check_counts(schema, "minLength", "maxLength", count_characters(value));
     const json_t *pattern = json_object_get(schema, "pattern");
-    if (json_object_get(schema, "format")) result = both(result, SC_UNKNOWN);
+    const json_t *format = json_object_get(schema, "format");
+    struct sc_text text = { json_string_value(value), json_string_length(value) };
+    // Not every text of a format is in its set.
+    const struct sc_dfa *set = json_is_string(format) ? sc_schema_format(s, json_string_value(format)) : NULL;
+    bool is_regex = json_is_string(format) && strcmp(json_string_value(format), "regex") == 0;
+    if (is_regex || (set && !sc_dfa_matches(set, text))) result = both(result, SC_UNKNOWN);
     if (!pattern) return result;
     if (!json_is_string(pattern)) return SC_UNKNOWN;
     const struct sc_dfa *dfa =
         sc_schema_pattern(s, json_string_value(pattern), json_string_length(pattern), pointer);
     if (!dfa) return SC_UNKNOWN;
-    struct sc_text text = { json_string_value(value), json_string_length(value) };
     return both(result, verdict(sc_dfa_matches(dfa, text)));
 }
 
@@ -176,8 +180,12 @@ static enum sc_verdict check_choices(struct sc_schema *s, const json_t *schema, 
         enum sc_verdict v = sc_schema_check(s, negated, pointer, value, depth + 1);
         result = both(result, v == SC_UNKNOWN ? v : verdict(v == SC_NO));
     }
-    if (json_object_get(schema, "if")) result = both(result, SC_UNKNOWN);
-    return result;
+    const json_t *test = json_object_get(schema, "if");
+    if (!test) return result;
+    enum sc_verdict tested = sc_schema_check(s, test, pointer, value, depth + 1);
+    const json_t *then = json_object_get(schema, tested == SC_YES ? "then" : "else");
+    if (tested == SC_UNKNOWN) return both(result, tested);
+    return then ? both(result, sc_schema_check(s, then, pointer, value, depth + 1)) : result;
 }
 
 static enum sc_verdict check_values(struct sc_schema *s, const json_t *schema, const char *pointer, const json_t *value)

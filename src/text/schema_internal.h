@@ -125,9 +125,12 @@ struct sc_node *sc_schema_string(struct sc_schema *s, const struct sc_conjunctio
 // The set of strings that satisfy all; *is_any (then NULL): every string.
 const struct sc_dfa *sc_schema_string_set(struct sc_schema *s, const struct sc_conjunction *all, bool *is_any);
 const struct sc_dfa *sc_schema_pattern(struct sc_schema *s, const char *pattern, size_t n, const char *pointer);
+// The strings of a format; NULL when it says nothing, or after a failure.
+const struct sc_dfa *sc_schema_format(struct sc_schema *s, const char *name);
 const struct sc_dfa *sc_schema_any_string(struct sc_schema *s);
 const struct sc_dfa *sc_schema_text_set(struct sc_schema *s, const char *text, size_t n);
-struct sc_node *sc_schema_number(struct sc_schema *s, const struct sc_conjunction *all, bool integers_only);
+// types: SC_TYPE_INTEGER, SC_TYPE_FRACTION or both.
+struct sc_node *sc_schema_number(struct sc_schema *s, const struct sc_conjunction *all, unsigned types);
 struct sc_node *sc_schema_object(struct sc_schema *s, const struct sc_conjunction *all);
 struct sc_node *sc_schema_array(struct sc_schema *s, const struct sc_conjunction *all);
 // Items in this order, the needed ones always, then any number of `more` (may be NULL); at least min of all, of which

@@ -259,9 +259,18 @@ static const struct sc_dfa *leave_out_denied(struct sc_schema *s, const struct s
     return set;
 }
 
-struct sc_node *sc_schema_number(struct sc_schema *s, const struct sc_conjunction *all, bool integers_only)
+// Unsigned numbers that are not integers.
+static const struct sc_dfa *fractions(struct sc_schema *s)
 {
-    struct bounds b = { 0 };
+    struct sc_node *any = digits(s, '0', '9', 0, SC_UNBOUNDED);
+    struct sc_node *part = join(s, any, digits(s, '1', '9', 1, 1), any);
+    return sc_dfa_build(s->b, join(s, any, text(s, ".", 1), part), NULL, NULL, NULL);
+}
+
+struct sc_node *sc_schema_number(struct sc_schema *s, const struct sc_conjunction *all, unsigned types)
+{
+    bool integers_only = types == SC_TYPE_INTEGER;
+    struct bounds b = { .is_held = types == SC_TYPE_FRACTION };
     gather_bounds(s, all, &b);
     leave_out_denied(s, all, NULL, false, &b.is_held);
     if (sc_builder_failed(s->b)) return NULL;
@@ -278,6 +287,7 @@ struct sc_node *sc_schema_number(struct sc_schema *s, const struct sc_conjunctio
     }
     const struct sc_dfa *form = written(s, n_whole, n_part);
     if (b.set) form = sc_dfa_intersect(s->b, form, b.set);
+    if (types == SC_TYPE_FRACTION) form = sc_dfa_intersect(s->b, form, fractions(s));
     struct decimal zero = { .whole = "0" }, *low = b.low.is_set ? &b.low : NULL, *high = b.high.is_set ? &b.high : NULL;
     const struct sc_dfa *positive = between(s, form, low, b.low.exclusive, high, b.high.exclusive);
     // Of a negative number, the bounds hold with sign and order turned round, and it is not zero.

@@ -172,12 +172,12 @@ static const struct {
     { "iri", URI },
     { "uri-reference", "(" URI "|" URI_PATH URI_REST ")" },
     { "iri-reference", "(" URI "|" URI_PATH URI_REST ")" },
+    { "uri-template", "(" URI "|" URI_PATH URI_REST ")" },
     { "json-pointer", POINTER },
     { "relative-json-pointer", "(0|[1-9]\\d{0,8})(#|" POINTER ")" },
 };
 
-// The strings of a format; NULL when it says nothing, or after a failure.
-static const struct sc_dfa *format_set(struct sc_schema *s, const char *name)
+const struct sc_dfa *sc_schema_format(struct sc_schema *s, const char *name)
 {
     for (size_t i = 0; i < SC_COUNT(formats); i++)
         if (strcmp(name, formats[i].name) == 0)
@@ -225,11 +225,13 @@ static void gather_set(struct sc_schema *s, const struct sc_conjunction *all, co
         if (sc_schema_count(s, c, "maxLength", &count)) *max = SC_MIN(*max, count);
         if ((pattern && !json_is_string(pattern)) || (format && !json_is_string(format)))
             sc_schema_fail(s, SOCLE_BAD_ARGUMENT, c->pointer, pattern ? "pattern" : "format", "expected a text");
+        if (format && json_is_string(format) && strcmp(json_string_value(format), "regex") == 0)
+            sc_schema_fail(s, SOCLE_UNSUPPORTED, c->pointer, "format", "regular expressions are no regular set");
         if (sc_builder_failed(s->b)) return;
         if (pattern)
             keep_only(s, set, sc_schema_pattern(s, json_string_value(pattern), json_string_length(pattern),
                                                 sc_schema_at(s, c->pointer, "pattern")));
-        if (format) keep_only(s, set, format_set(s, json_string_value(format)));
+        if (format) keep_only(s, set, sc_schema_format(s, json_string_value(format)));
         apply_denials(s, c, set);
     }
 }
