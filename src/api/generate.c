@@ -1,11 +1,13 @@
-// Generation: the prompt in chunks, then token by token through sampler, detokenizer and stop strings.
+// Generation: the prompt in chunks, then token by token through constraint, sampler, detokenizer and stop strings.
 #include "api/api.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/size.h"
 #include "engine/stop.h"
+#include "text/matcher.h"
 
 struct generator {
     socle_session *session;
@@ -14,6 +16,10 @@ struct generator {
     struct sc_buffer text; // of the newest token
     struct sc_stop_filter stop;
     bool refused; // by the caller's callback
+    struct sc_matcher *matcher; // where the answer stands in its constraint, or NULL
+    uint64_t *allowed;          // the tokens that may come next
+    bool waiting;               // for constraint_after, in the last bytes of the answer:
+    struct sc_buffer recent;
 };
 
 static bool breaks_repetition(const void *context, int32_t token)
@@ -24,6 +30,57 @@ static bool breaks_repetition(const void *context, int32_t token)
     return false;
 }
 
+// ---- the constraint
+
+static socle_status begin_constraint(struct generator *gen, socle_error *err)
+{
+    const socle_generation *g = gen->g;
+    if (!g->constraint) return SOCLE_OK;
+    SC_TRY(sc_matcher_create(g->constraint->masks, &gen->matcher, err));
+    size_t n_words = sc_matcher_mask_words(gen->matcher);
+    gen->allowed = calloc(n_words + 1, sizeof *gen->allowed);
+    gen->waiting = g->constraint_after && *g->constraint_after;
+    return gen->allowed ? SOCLE_OK : sc_fail_memory(err, n_words * 8, "a mask of tokens");
+}
+
+static bool is_held(const struct generator *gen) { return gen->matcher && !gen->waiting; }
+
+static socle_status find_allowed(struct generator *gen, socle_error *err)
+{
+    SC_TRY(sc_matcher_mask(gen->matcher, gen->allowed, err));
+    const struct sc_token_index *index = gen->session->model->index->index;
+    for (uint32_t i = 0; gen->g->ignore_end && i < index->n_ends; i++)
+        gen->allowed[index->ends[i] / 64] &= ~(UINT64_C(1) << (index->ends[i] % 64));
+    return SOCLE_OK;
+}
+
+// Looks for the text after which the constraint begins.
+static void wait_for_constraint(struct generator *gen, int32_t token)
+{
+    const char *after = gen->g->constraint_after;
+    struct sc_text bytes = sc_tokenizer_token_bytes(gen->session->model->tokenizer, token);
+    size_t n_after = strlen(after);
+    sc_buffer_append(&gen->recent, bytes.data, bytes.n_bytes);
+    if (gen->recent.n_bytes >= n_after && memmem(gen->recent.data, gen->recent.n_bytes, after, n_after))
+        gen->waiting = false;
+    if (gen->recent.n_bytes < n_after) return;
+    size_t n_kept = n_after - 1;
+    memmove(gen->recent.data, gen->recent.data + gen->recent.n_bytes - n_kept, n_kept);
+    gen->recent.n_bytes = n_kept;
+}
+
+// Goes on by a token that is part of the answer.
+static socle_status pass_token(struct generator *gen, int32_t token, socle_error *err)
+{
+    if (!gen->matcher) return SOCLE_OK;
+    if (gen->waiting) {
+        wait_for_constraint(gen, token);
+        return gen->recent.failed ? sc_fail_memory(err, 0, "the answer's text") : SOCLE_OK;
+    }
+    if (sc_matcher_accept(gen->matcher, token)) return SOCLE_OK;
+    return sc_fail_memory(err, 0, "a position in a grammar"); // what is allowed is accepted, but for memory
+}
+
 static int32_t sample(const struct generator *gen)
 {
     socle_session *s = gen->session;
@@ -32,8 +89,12 @@ static int32_t sample(const struct generator *gen)
                                                   .history = s->tokens,
                                                   .n_history = sc_session_n_past(s->engine),
                                                   .breaks = breaks_repetition,
-                                                  .context = s->model->tokenizer });
+                                                  .context = s->model->tokenizer,
+                                                  .allowed = is_held(gen) ? gen->allowed : NULL,
+                                                  .n_allowed = sc_tokenizer_n_tokens(s->model->tokenizer) });
 }
+
+// ---- the answer's text
 
 static void show(struct generator *gen, size_t n_bytes)
 {
@@ -96,12 +157,16 @@ static socle_status generate(struct generator *gen, socle_error *err)
     const struct sc_tokenizer *tokenizer = gen->session->model->tokenizer;
     struct sc_session *engine = gen->session->engine;
     for (;;) {
+        g->finish = SOCLE_FINISH_STOP;
+        if (is_held(gen) && sc_matcher_must_end(gen->matcher)) return SOCLE_OK;
+        if (is_held(gen)) SC_TRY(find_allowed(gen, err));
         int32_t token = sample(gen);
+        if (token < 0)
+            return sc_fail(err, SOCLE_FAILED, "no token of the vocabulary can go on with the text that the constraint "
+                                              "asks for");
         g->n_generated++;
-        if (!g->ignore_end && sc_tokenizer_is_end(tokenizer, token)) {
-            g->finish = SOCLE_FINISH_STOP;
-            return SOCLE_OK;
-        }
+        if (!g->ignore_end && sc_tokenizer_is_end(tokenizer, token)) return SOCLE_OK;
+        SC_TRY(pass_token(gen, token, err));
         sc_detokenizer_push(&gen->detokenizer, token, &gen->text);
         g->finish = SOCLE_FINISH_WORD;
         if (pass_text(gen)) return SOCLE_OK;
@@ -123,6 +188,8 @@ static socle_status check(const socle_session *s, const socle_generation *g, soc
     }
     for (size_t i = 0; i < g->n_stop; i++)
         if (!g->stop[i] || !*g->stop[i]) return sc_fail(err, SOCLE_BAD_ARGUMENT, "a stop string is empty");
+    if (g->constraint && g->constraint->model != s->model)
+        return sc_fail(err, SOCLE_BAD_ARGUMENT, "the constraint was made for another model");
     return sc_sampling_check(&g->sampling, s->sampler.n_vocab, err);
 }
 
@@ -135,7 +202,8 @@ SC_EXPORT socle_status socle_generate(socle_session *s, socle_generation *g, soc
     g->n_generated = g->n_evaluated = 0;
     g->prompt_seconds = g->generate_seconds = 0.0;
     double start = sc_now();
-    socle_status status = evaluate_prompt(&gen, err);
+    socle_status status = begin_constraint(&gen, err);
+    if (status == SOCLE_OK) status = evaluate_prompt(&gen, err);
     double middle = sc_now();
     g->prompt_seconds = middle - start;
     if (status == SOCLE_OK) {
@@ -151,5 +219,8 @@ SC_EXPORT socle_status socle_generate(socle_session *s, socle_generation *g, soc
     bool out_of_memory = gen.text.failed || gen.stop.held.failed;
     sc_buffer_free(&gen.text);
     sc_stop_filter_free(&gen.stop);
+    sc_matcher_free(gen.matcher);
+    sc_buffer_free(&gen.recent);
+    free(gen.allowed);
     return status == SOCLE_OK && out_of_memory ? sc_fail_memory(err, 0, "the answer's text") : status;
 }

@@ -104,6 +104,8 @@ static socle_status generate(struct cli_chat *chat, struct stream *s, const int3
         .sampling = chat->sampling,
         .stop = chat->stop,
         .n_stop = chat->n_stop,
+        .constraint = chat->constraint,
+        .constraint_after = chat->raw ? NULL : cli_reasoning_end_mark(&s->reasoning), // reasoning is free
         .show_special = !chat->raw,
         .on_text = on_text,
         .on_progress = on_progress,

@@ -28,6 +28,8 @@ void cli_reasoning_begin(struct cli_reasoning *r, const char *prompt, size_t n_b
     }
 }
 
+const char *cli_reasoning_end_mark(const struct cli_reasoning *r) { return r->open >= 0 ? marks[r->open].close : NULL; }
+
 // Shows the first n held bytes and drops them.
 static void show(struct cli_reasoning *r, size_t n, cli_reasoning_sink *sink, void *context)
 {

@@ -15,6 +15,8 @@ typedef void cli_reasoning_sink(void *context, const char *text, size_t n_bytes,
 
 // `prompt` is what the model goes on from: some templates open the reasoning themselves.
 void cli_reasoning_begin(struct cli_reasoning *r, const char *prompt, size_t n_bytes);
+// The text that ends the reasoning which is open, or NULL.
+const char *cli_reasoning_end_mark(const struct cli_reasoning *r);
 void cli_reasoning_push(struct cli_reasoning *r, const char *text, size_t n_bytes, cli_reasoning_sink *sink,
                         void *context);
 void cli_reasoning_end(struct cli_reasoning *r, cli_reasoning_sink *sink, void *context);

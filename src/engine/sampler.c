@@ -97,6 +97,16 @@ static void penalize_repetitions(struct sc_sampler *s, const socle_sampling *how
 #undef REV
 }
 
+// Keeps the candidates that are allowed, in their order, and returns how many.
+static size_t keep_allowed(struct sc_candidate *c, size_t n, const struct sc_sampling_input *in)
+{
+    size_t kept = 0;
+    if (n > in->n_allowed) n = in->n_allowed;
+    for (size_t i = 0; i < n; i++)
+        if (in->allowed[i / 64] >> (i % 64) & 1) c[kept++] = c[i];
+    return kept;
+}
+
 // ---- cuts: each keeps the first of n candidates and returns how many (at least one)
 
 // Probabilities at temperature 1 of candidates in order; their sum is returned and they are not divided by it.
@@ -172,6 +182,8 @@ int32_t sc_sample(struct sc_sampler *s, const socle_sampling *how, const struct 
     add_bias(s, how);
     penalize(s, how, in);
     penalize_repetitions(s, how, in);
+    if (in->allowed) n = keep_allowed(c, n, in);
+    if (n == 0) return -1;
     size_t k = how->temperature <= 0.0f ? 1 : how->top_k ? SC_MIN((size_t)how->top_k, n) : n;
     if (k < n) keep_foremost(c, n, k);
     else qsort(c, n, sizeof *c, compare);
