@@ -29,7 +29,7 @@ _socle() {
     esac
     case $command in
     run) options='--model --prompt --file --interactive --system --raw --predict --stop --hide-thinking --no-think
-        --template-inputs --quiet --seed --greedy --temperature --top-k --top-p --min-p --typical --repeat-penalty
+        --template-inputs --quiet --json --schema --regex --grammar --seed --greedy --temperature --top-k --top-p --min-p --typical --repeat-penalty
         --frequency-penalty --presence-penalty --penalty-last --dry --dry-base --dry-length --logit-bias --context
         --batch --threads --cache --cpu --overcommit' ;;
     inspect) options='--tensors --program --context --json' ;;

@@ -88,6 +88,8 @@ typedef struct socle_request_options {
     socle_sampling sampling; // its biases are copied
     const char *const *stop; // copied
     size_t n_stop;
+    const socle_constraint *constraint; // as in socle_generation; borrowed until on_end has been called
+    const char *constraint_after;       // copied
     bool ignore_end, show_special;
     bool logprobs, prompt_logprobs;
     uint32_t n_top_logprobs; // at most 20

@@ -7,6 +7,7 @@
 #ifndef SOCLE_SESSION_H
 #define SOCLE_SESSION_H
 
+#include "constraint.h"
 #include "model.h"
 
 #ifdef __cplusplus
@@ -91,8 +92,9 @@ typedef struct socle_logit_bias {
     float bias;
 } socle_logit_bias;
 
-// Start from socle_sampling_defaults(). The samplers act in this order: bias, penalties, DRY, top-k, typical, top-p,
-// min-p, temperature, draw. Candidates of equal probability are ordered by token id.
+// Start from socle_sampling_defaults(). The samplers act in this order: bias, penalties, DRY, the constraint (tokens that
+// it does not allow are gone), top-k, typical, top-p, min-p, temperature, draw. Candidates of equal probability are
+// ordered by token id.
 typedef struct socle_sampling {
     float temperature;                         // 0: greedy, the most probable token
     uint32_t top_k;                            // 0: off
@@ -131,8 +133,12 @@ typedef struct socle_generation {
     socle_sampling sampling;
     const char *const *stop; // strings that end the answer and are not part of it
     size_t n_stop;
-    bool ignore_end;   // go on past the model's end tokens
-    bool show_special; // control tokens become text, too
+    // What the answer is held to (NULL: nothing), of the session's model; borrowed. Where the text is whole and nothing
+    // can follow, the answer ends (SOCLE_FINISH_STOP) without an end token.
+    const socle_constraint *constraint;
+    const char *constraint_after; // held from the first token after this text came ("</think>"); NULL: at once
+    bool ignore_end;              // go on past the model's end tokens
+    bool show_special;            // control tokens become text, too
     socle_text_callback *on_text;
     void *context;
     // Called after each chunk of the prompt: done of total. May be NULL.
@@ -146,7 +152,8 @@ typedef struct socle_generation {
 
 // Evaluates the prompt and generates. Every token but the last is then in the session. An empty prompt in an empty
 // session is SOCLE_BAD_ARGUMENT; a prompt that does not fit is SOCLE_CONTEXT_FULL and nothing is appended.
-// A full context and a cancellation are not errors: see `finish`.
+// A full context and a cancellation are not errors: see `finish`. SOCLE_UNSUPPORTED: the constraint is too ambiguous;
+// SOCLE_FAILED: the vocabulary has no token with which its text could go on.
 socle_status socle_generate(socle_session *session, socle_generation *generation, socle_error *err);
 
 #ifdef __cplusplus

@@ -8,6 +8,7 @@
 #ifndef SOCLE_SOCLE_H
 #define SOCLE_SOCLE_H
 
+#include "constraint.h"
 #include "error.h"
 #include "machine.h"
 #include "model.h"

@@ -3,6 +3,7 @@
 #ifndef SC_API_API_H
 #define SC_API_API_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include <socle/socle.h>
@@ -11,7 +12,16 @@
 #include "engine/sampler.h"
 #include "engine/session.h"
 #include "text/template.h"
+#include "text/token_index.h"
 #include "text/tokenizer.h"
+
+// The token index of a model, made when a constraint first needs it.
+struct sc_api_index {
+    pthread_mutex_t lock;
+    struct sc_token_index *index; // NULL: not made yet
+};
+struct sc_api_index *sc_api_index_create(void); // NULL: no memory
+void sc_api_index_free(struct sc_api_index *shared);
 
 struct socle_model {
     struct sc_gguf *gguf;           // owned by `model` when that is not NULL
@@ -23,6 +33,13 @@ struct socle_model {
     socle_error template_error;            // status SOCLE_OK: there simply is none
     char *name, *weights;
     uint64_t n_parameters;
+    struct sc_api_index *index;
+};
+
+struct socle_constraint {
+    const socle_model *model;
+    struct sc_grammar *grammar;
+    struct sc_token_masks *masks;
 };
 
 struct socle_session {

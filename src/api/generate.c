@@ -1,10 +1,11 @@
-// Generation: the prompt in chunks, then token by token through sampler, detokenizer and stop strings.
+// Generation: the prompt in chunks, then token by token through constraint, sampler, detokenizer and stop strings.
 #include "api/api.h"
 
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/size.h"
+#include "engine/held.h"
 #include "engine/stop.h"
 
 struct generator {
@@ -14,6 +15,7 @@ struct generator {
     struct sc_buffer text; // of the newest token
     struct sc_stop_filter stop;
     bool refused; // by the caller's callback
+    struct sc_held held; // to the constraint
 };
 
 static bool breaks_repetition(const void *context, int32_t token)
@@ -24,7 +26,7 @@ static bool breaks_repetition(const void *context, int32_t token)
     return false;
 }
 
-static int32_t sample(const struct generator *gen)
+static int32_t sample(const struct generator *gen, const uint64_t *allowed)
 {
     socle_session *s = gen->session;
     return sc_sample(&s->sampler, &gen->g->sampling,
@@ -32,8 +34,12 @@ static int32_t sample(const struct generator *gen)
                                                   .history = s->tokens,
                                                   .n_history = sc_session_n_past(s->engine),
                                                   .breaks = breaks_repetition,
-                                                  .context = s->model->tokenizer });
+                                                  .context = s->model->tokenizer,
+                                                  .allowed = allowed,
+                                                  .n_allowed = sc_tokenizer_n_tokens(s->model->tokenizer) });
 }
+
+// ---- the answer's text
 
 static void show(struct generator *gen, size_t n_bytes)
 {
@@ -96,12 +102,17 @@ static socle_status generate(struct generator *gen, socle_error *err)
     const struct sc_tokenizer *tokenizer = gen->session->model->tokenizer;
     struct sc_session *engine = gen->session->engine;
     for (;;) {
-        int32_t token = sample(gen);
+        g->finish = SOCLE_FINISH_STOP;
+        if (sc_held_must_end(&gen->held)) return SOCLE_OK;
+        const uint64_t *allowed;
+        SC_TRY(sc_held_mask(&gen->held, &allowed, err));
+        int32_t token = sample(gen, allowed);
+        if (token < 0)
+            return sc_fail(err, SOCLE_FAILED, "no token of the vocabulary can go on with the text that the constraint "
+                                              "asks for");
         g->n_generated++;
-        if (!g->ignore_end && sc_tokenizer_is_end(tokenizer, token)) {
-            g->finish = SOCLE_FINISH_STOP;
-            return SOCLE_OK;
-        }
+        if (!g->ignore_end && sc_tokenizer_is_end(tokenizer, token)) return SOCLE_OK;
+        SC_TRY(sc_held_accept(&gen->held, token, err));
         sc_detokenizer_push(&gen->detokenizer, token, &gen->text);
         g->finish = SOCLE_FINISH_WORD;
         if (pass_text(gen)) return SOCLE_OK;
@@ -123,6 +134,8 @@ static socle_status check(const socle_session *s, const socle_generation *g, soc
     }
     for (size_t i = 0; i < g->n_stop; i++)
         if (!g->stop[i] || !*g->stop[i]) return sc_fail(err, SOCLE_BAD_ARGUMENT, "a stop string is empty");
+    if (g->constraint && g->constraint->model != s->model)
+        return sc_fail(err, SOCLE_BAD_ARGUMENT, "the constraint was made for another model");
     return sc_sampling_check(&g->sampling, s->sampler.n_vocab, err);
 }
 
@@ -135,7 +148,10 @@ SC_EXPORT socle_status socle_generate(socle_session *s, socle_generation *g, soc
     g->n_generated = g->n_evaluated = 0;
     g->prompt_seconds = g->generate_seconds = 0.0;
     double start = sc_now();
-    socle_status status = evaluate_prompt(&gen, err);
+    struct sc_token_masks *masks = g->constraint ? g->constraint->masks : NULL;
+    socle_status status =
+        sc_held_begin(&gen.held, masks, s->model->index->index, g->constraint_after, g->ignore_end, err);
+    if (status == SOCLE_OK) status = evaluate_prompt(&gen, err);
     double middle = sc_now();
     g->prompt_seconds = middle - start;
     if (status == SOCLE_OK) {
@@ -151,5 +167,6 @@ SC_EXPORT socle_status socle_generate(socle_session *s, socle_generation *g, soc
     bool out_of_memory = gen.text.failed || gen.stop.held.failed;
     sc_buffer_free(&gen.text);
     sc_stop_filter_free(&gen.stop);
+    sc_held_free(&gen.held);
     return status == SOCLE_OK && out_of_memory ? sc_fail_memory(err, 0, "the answer's text") : status;
 }

@@ -77,6 +77,8 @@ SC_EXPORT socle_status socle_model_load(const char *path, socle_model **out, soc
     socle_model *m = calloc(1, sizeof *m);
     if (!m) return sc_fail_memory(err, sizeof *m, "a model");
     socle_status status = sc_gguf_open(path, &m->gguf, err);
+    m->index = sc_api_index_create();
+    if (status == SOCLE_OK && !m->index) status = sc_fail_memory(err, sizeof *m->index, "a model");
     if (status == SOCLE_OK) status = load_weights(m, err);
     if (status == SOCLE_OK) status = load_text(m, err);
     if (status == SOCLE_OK) {
@@ -119,6 +121,7 @@ SC_EXPORT socle_status socle_verify(const char *path, socle_progress_callback *p
 SC_EXPORT void socle_model_free(socle_model *m)
 {
     if (!m) return;
+    sc_api_index_free(m->index);
     sc_tokenizer_free(m->tokenizer);
     sc_template_free(m->template);
     if (m->model) sc_model_free(m->model);

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "engine/request.h"
 #include "engine/scheduler.h"
 
 struct socle_scheduler {
@@ -71,7 +72,11 @@ SC_EXPORT void socle_scheduler_describe(const socle_scheduler *s, socle_schedule
 SC_EXPORT socle_status socle_request_start(socle_scheduler *s, const socle_request_options *options, uint64_t *id,
                                            socle_error *err)
 {
-    return sc_scheduler_start(s->engine, options, id, err);
+    const socle_constraint *c = options->constraint;
+    if (c && c->model != s->model)
+        return sc_fail(err, SOCLE_BAD_ARGUMENT, "the constraint was made for another model");
+    struct sc_constraint constraint = { c ? c->masks : NULL, s->model->index->index };
+    return sc_scheduler_start(s->engine, options, &constraint, id, err);
 }
 
 SC_EXPORT void socle_request_cancel(socle_scheduler *s, uint64_t id) { sc_scheduler_cancel(s->engine, id); }

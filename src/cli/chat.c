@@ -85,6 +85,8 @@ static socle_status generate(struct cli_chat *chat, struct stream *s, const int3
         .sampling = chat->sampling,
         .stop = chat->stop,
         .n_stop = chat->n_stop,
+        .constraint = chat->constraint,
+        .constraint_after = chat->raw ? NULL : sc_answer_reasoning_end(&s->reader), // reasoning is free
         .show_special = !chat->raw,
         .on_text = on_text,
         .on_progress = on_progress,

@@ -14,6 +14,7 @@ struct cli_chat {
     uint32_t n_predict;
     const char *const *stop;
     size_t n_stop;
+    socle_constraint *constraint; // what answers are held to, or NULL; owned
     bool raw; // no template: the text simply goes on
     bool hide_thinking;
     bool quiet;        // no closing statistics

@@ -7,13 +7,14 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "base/error.h"
 #include "base/size.h"
 #include "cli/line_edit.h"
 #include "cli/output.h"
 
 struct run_options {
-    const char *model, *prompt, *prompt_file, *system, *cache, *variables;
-    bool raw, interactive, hide_thinking, greedy, quiet, no_think;
+    const char *model, *prompt, *prompt_file, *system, *cache, *variables, *schema, *regex, *grammar;
+    bool json, raw, interactive, hide_thinking, greedy, quiet, no_think;
     struct cli_texts stop, bias;
     uint32_t n_predict;
     socle_sampling sampling;
@@ -56,6 +57,11 @@ static int parse(const struct cli_command *command, struct run_options *o, int a
         { "no-think", 0, CLI_FLAG, &o->no_think, NULL, "ask the template not to have the model reason" },
         { "template-inputs", 0, CLI_TEXT, &o->variables, "JSON", "more variables for the chat template, an object" },
         { "quiet", 'q', CLI_FLAG, &o->quiet, NULL, "no closing statistics" },
+        { "Form of the answer", 0, CLI_FLAG, NULL, NULL, NULL },
+        { "json", 0, CLI_FLAG, &o->json, NULL, "a JSON object" },
+        { "schema", 0, CLI_TEXT, &o->schema, "FILE", "JSON that is valid under this JSON Schema" },
+        { "regex", 0, CLI_TEXT, &o->regex, "RE", "a text that matches this regular expression, whole" },
+        { "grammar", 0, CLI_TEXT, &o->grammar, "FILE", "a text of this GBNF grammar" },
         { "Sampling", 0, CLI_FLAG, NULL, NULL, NULL },
         { "seed", 0, CLI_U64, &o->sampling.seed, "N", "same seed, same text (default: 0)" },
         { "greedy", 0, CLI_FLAG, &o->greedy, NULL, "always the most probable token" },
@@ -85,8 +91,32 @@ static int parse(const struct cli_command *command, struct run_options *o, int a
     if (code >= 0) return code;
     if (o->greedy) o->sampling.temperature = 0.0f;
     if (o->prompt && o->prompt_file) return cli_misuse("-p and -f cannot both be given");
+    if (o->json + !!o->schema + !!o->regex + !!o->grammar > 1)
+        return cli_misuse("only one of --json, --schema, --regex and --grammar can be given");
     code = cli_read_cache(o->cache, &o->session);
     return code >= 0 ? code : read_biases(o);
+}
+
+// What answers are held to, if anything.
+static int make_constraint(const struct run_options *o, struct cli_chat *chat)
+{
+    const char *file = o->schema ? o->schema : o->grammar;
+    socle_constraint_kind kind = o->json     ? SOCLE_CONSTRAINT_JSON_OBJECT
+                                 : o->schema ? SOCLE_CONSTRAINT_SCHEMA
+                                 : o->regex  ? SOCLE_CONSTRAINT_REGEX
+                                             : SOCLE_CONSTRAINT_GRAMMAR;
+    int code = SOCLE_OK;
+    socle_error err;
+    if (!o->json && !o->regex && !file) return -1;
+    size_t n_bytes = o->regex ? strlen(o->regex) : 0;
+    char *source = file ? cli_read_text(file, &n_bytes, &code) : NULL;
+    if (file && !source) return code;
+    socle_status status = socle_constraint_create(chat->model, kind, file ? source : o->regex, n_bytes,
+                                                  &chat->constraint, &err);
+    free(source);
+    if (status == SOCLE_OK) return -1;
+    if (file) sc_fail_prefix(&err, "%s", file);
+    return cli_fail(&err);
 }
 
 static int start(struct run_options *o, struct cli_chat *chat)
@@ -102,6 +132,8 @@ static int start(struct run_options *o, struct cli_chat *chat)
     chat->model = cli_load_model(o->model, &code);
     if (!chat->model) return code;
     socle_model_describe(chat->model, &chat->info);
+    code = make_constraint(o, chat);
+    if (code >= 0) return code;
     chat->raw = o->raw || !chat->info.has_template;
     if (chat->raw && o->system)
         return cli_misuse("--system: %s", o->raw ? "--raw uses no chat template" : "this model has no chat template");
@@ -121,6 +153,7 @@ static int start(struct run_options *o, struct cli_chat *chat)
 static void finish(struct cli_chat *chat)
 {
     socle_session_free(chat->session);
+    socle_constraint_free(chat->constraint);
     socle_model_free(chat->model);
     json_decref(chat->messages);
     json_decref(chat->variables);
@@ -227,6 +260,7 @@ const struct cli_command cli_run = {
                 "  socle run -m model.gguf                        # a conversation\n"
                 "  socle run -m model.gguf -p 'Why is the sky blue?'\n"
                 "  git log | socle run -m model.gguf -s 'Summarize this.'\n"
-                "  socle run -p 'The wolf said' -n 100 --seed 7   # another story\n",
+                "  socle run -p 'The wolf said' -n 100 --seed 7   # another story\n"
+                "  socle run -m model.gguf -p 'A cat, as JSON' --schema cat.json\n",
     .run = run,
 };

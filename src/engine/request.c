@@ -59,8 +59,9 @@ static bool copy_options(struct sc_request *r, const socle_request_options *o)
     return true;
 }
 
-socle_status sc_request_create(const struct sc_tokenizer *tokenizer, const socle_request_options *o, uint32_t n_vocab,
-                               uint32_t n_context, struct sc_request **out, socle_error *err)
+socle_status sc_request_create(const struct sc_tokenizer *tokenizer, const socle_request_options *o,
+                               const struct sc_constraint *constraint, uint32_t n_vocab, uint32_t n_context,
+                               struct sc_request **out, socle_error *err)
 {
     SC_TRY(check(tokenizer, o, n_vocab, n_context, err));
     struct sc_request *r = calloc(1, sizeof *r);
@@ -72,6 +73,11 @@ socle_status sc_request_create(const struct sc_tokenizer *tokenizer, const socle
     if (!copy_options(r, o)) {
         sc_request_free(r);
         return sc_fail_memory(err, (uint64_t)n_context * sizeof *r->tokens, "a request");
+    }
+    socle_status status = sc_held_begin(&r->held, constraint->masks, constraint->index, o->constraint_after, o->ignore_end, err);
+    if (status != SOCLE_OK) {
+        sc_request_free(r);
+        return status;
     }
     r->created = sc_now();
     r->deadline = o->timeout_seconds > 0 ? r->created + o->timeout_seconds : 0;
@@ -92,6 +98,7 @@ void sc_request_free(struct sc_request *r)
     free(r->tokens);
     sc_buffer_free(&r->text);
     sc_stop_filter_free(&r->stop);
+    sc_held_free(&r->held);
     free(r);
 }
 
@@ -128,17 +135,25 @@ static void find_top(const float *logits, size_t n_vocab, double norm, size_t n,
     }
 }
 
-struct sc_choice sc_request_choose(const struct sc_request *r, struct sc_sampler *sampler, const float *logits,
+struct sc_choice sc_request_choose(struct sc_request *r, struct sc_sampler *sampler, const float *logits,
                                    int32_t given)
 {
     struct sc_choice choice = { .token = given };
+    const uint64_t *allowed = NULL;
+    if (given < 0 && sc_held_mask(&r->held, &allowed, &choice.error) != SOCLE_OK) return choice;
     if (given < 0)
         choice.token = sc_sample(sampler, &r->o.sampling,
                                  &(struct sc_sampling_input){ .logits = logits,
                                                               .history = r->tokens,
                                                               .n_history = r->n_tokens,
                                                               .breaks = breaks_repetition,
-                                                              .context = r->detokenizer.tokenizer });
+                                                              .context = r->detokenizer.tokenizer,
+                                                              .allowed = allowed,
+                                                              .n_allowed = sc_tokenizer_n_tokens(r->detokenizer.tokenizer) });
+    if (choice.token < 0)
+        sc_fail(&choice.error, SOCLE_FAILED,
+                "no token of the vocabulary can go on with the text that the constraint asks for");
+    if (choice.token < 0) return choice;
     if (!r->o.logprobs && !r->o.prompt_logprobs) return choice;
     double norm = log_sum(sampler, logits);
     choice.logprob = (float)((double)logits[choice.token] - norm);
@@ -173,12 +188,17 @@ static bool pass_text(struct sc_request *r, size_t *n_ready)
     return found;
 }
 
-void sc_request_accept(struct sc_request *r, const struct sc_choice *choice)
+socle_status sc_request_accept(struct sc_request *r, const struct sc_choice *choice, socle_error *err)
 {
     size_t n_ready = 0;
+    if (choice->token < 0) {
+        *err = choice->error;
+        return err->status;
+    }
     bool found = false, is_end = !r->o.ignore_end && sc_tokenizer_is_end(r->detokenizer.tokenizer, choice->token);
     if (r->n_generated++ == 0) r->first_token = sc_now();
     if (!is_end) {
+        SC_TRY(sc_held_accept(&r->held, choice->token, err));
         r->tokens[r->n_tokens++] = choice->token;
         sc_detokenizer_push(&r->detokenizer, choice->token, &r->text);
         found = pass_text(r, &n_ready);
@@ -187,10 +207,12 @@ void sc_request_accept(struct sc_request *r, const struct sc_choice *choice)
     r->has_ended = true;
     if (is_end) r->result.finish = SOCLE_FINISH_STOP;
     else if (found) r->result.finish = SOCLE_FINISH_WORD;
+    else if (sc_held_must_end(&r->held)) r->result.finish = SOCLE_FINISH_STOP;
     else if (r->is_refused) r->result.finish = SOCLE_FINISH_CANCELLED;
     else if (r->o.n_predict && r->n_generated == r->o.n_predict) r->result.finish = SOCLE_FINISH_LENGTH;
     else if (r->n_tokens == r->capacity) r->result.finish = SOCLE_FINISH_CONTEXT;
     else r->has_ended = false;
+    return SOCLE_OK;
 }
 
 // The stop string that stands at the front of what is held.

@@ -1,5 +1,6 @@
 #include "engine/sampler.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,6 +96,16 @@ static void penalize_repetitions(struct sc_sampler *s, const socle_sampling *how
         s->counts[REV(k - 1)] = 0;
     }
 #undef REV
+}
+
+// Keeps the candidates that are allowed, in their order, and returns how many.
+static size_t keep_allowed(struct sc_candidate *c, size_t n, const struct sc_sampling_input *in)
+{
+    size_t kept = 0;
+    if (n > in->n_allowed) n = in->n_allowed;
+    for (size_t i = 0; i < n; i++)
+        if (in->allowed[i / 64] >> (i % 64) & 1) c[kept++] = c[i];
+    return kept;
 }
 
 // ---- cuts: each keeps the first of n candidates and returns how many (at least one)
@@ -211,7 +222,7 @@ static struct ordered order(struct sc_sampler *s, size_t n)
     enum { SORTED_MAX = 4096 };
     struct ordered o = { .c = s->candidates, .n = n };
     for (size_t i = 0; i < n && o.n_sorted < SORTED_MAX; i++) {
-        if (s->weights[i] < 0x1p-10f) continue;
+        if (s->weights[o.c[i].id] < 0x1p-10f) continue;
         struct sc_candidate swap = o.c[i];
         o.c[i] = o.c[o.n_sorted];
         o.c[o.n_sorted++] = swap;
@@ -245,9 +256,11 @@ static int32_t draw_from_all(struct sc_sampler *s, size_t n, const socle_samplin
     bool cuts = how->top_p < 1.0f || how->min_p > 0.0f;
     float max = c[0].logit, factor = 1.0f / how->temperature;
     for (size_t i = 1; i < n; i++) max = c[i].logit > max ? c[i].logit : max;
-    for (size_t i = 0; i < n; i++) s->weights[i] = c[i].logit;
-    s->kernels->weigh(s->weights, max, cuts ? 1.0f : factor, s->weights, n); // cuts look at temperature 1
-    double all = how->top_p < 1.0f || !cuts ? sum_of(s->weights, n) : 0.0, sum = 0.0, sum1 = 0.0;
+    for (size_t i = 0; i < s->n_vocab && n < s->n_vocab; i++) s->weights[i] = -INFINITY;
+    for (size_t i = 0; i < n; i++) s->weights[c[i].id] = c[i].logit;
+    // Cuts look at temperature 1.
+    s->kernels->weigh(s->weights, max, cuts ? 1.0f : factor, s->weights, s->n_vocab);
+    double all = how->top_p < 1.0f || !cuts ? sum_of(s->weights, s->n_vocab) : 0.0, sum = 0.0, sum1 = 0.0;
     double random = sc_random_uniform(how->seed, position, SC_RANDOM_SAMPLE);
     struct ordered o = order(s, n);
     size_t kept = 0;
@@ -280,6 +293,8 @@ int32_t sc_sample(struct sc_sampler *s, const socle_sampling *how, const struct 
     add_bias(s, how);
     penalize(s, how, in);
     penalize_repetitions(s, how, in);
+    if (in->allowed) n = keep_allowed(c, n, in);
+    if (n == 0) return -1;
     size_t k = how->temperature <= 0.0f ? 1 : how->top_k ? SC_MIN((size_t)how->top_k, n) : n;
     if (k == n && how->typical_p >= 1.0f && n > 1) return draw_from_all(s, n, how, in->n_history);
     if (k < n) keep_foremost(c, n, k);

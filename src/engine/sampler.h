@@ -36,12 +36,14 @@ struct sc_sampling_input {
     size_t n_history;
     sc_breaks_repetition *breaks;
     const void *context;
+    const uint64_t *allowed; // [n_allowed / 64, rounded up] a bit for each token that may be drawn; NULL: all may
+    size_t n_allowed;        // tokens beyond may not
 };
 
 // Checks the parameters against sense and the vocabulary. SOCLE_BAD_ARGUMENT names the one that is wrong.
 socle_status sc_sampling_check(const socle_sampling *how, uint32_t n_vocab, socle_error *err);
 
-// The next token; the draw depends on the seed and the position n_history alone.
+// The next token, or -1 when none is allowed; the draw depends on the seed and the position n_history alone.
 int32_t sc_sample(struct sc_sampler *sampler, const socle_sampling *how, const struct sc_sampling_input *input);
 
 #endif

@@ -299,7 +299,7 @@ static void choose(void *context, size_t task, size_t thread)
 {
     struct sc_scheduler *s = context;
     const struct row *row = &s->rows[sc_runner_logits_row(s->runner, (uint32_t)task)];
-    const struct sc_request *r = row->request;
+    struct sc_request *r = row->request;
     bool is_last = row->position + 1 == r->n_tokens;
     s->choices[task] = sc_request_choose(r, &s->samplers[thread], sc_runner_logits(s->runner, (uint32_t)task),
                                          is_last ? -1 : r->tokens[row->position + 1]);
@@ -339,7 +339,7 @@ static void hand_on(struct sc_scheduler *s)
         bool is_last = row->position + 1 == r->n_tokens, failed = false;
         failed = sc_runner_check_logits(s->runner, i, &err) != SOCLE_OK;
         if (!failed && is_last) {
-            sc_request_accept(r, &s->choices[i]);
+            failed = sc_request_accept(r, &s->choices[i], &err) != SOCLE_OK;
         } else if (!failed) {
             if (r->n_told == 0) sc_request_tell_prompt(r, &(struct sc_choice){ .token = r->tokens[0] });
             r->n_told = row->position + 1;
@@ -408,11 +408,11 @@ static void *work(void *argument)
 
 // ---- the functions of others' threads
 
-socle_status sc_scheduler_start(struct sc_scheduler *s, const socle_request_options *options, uint64_t *id,
-                                socle_error *err)
+socle_status sc_scheduler_start(struct sc_scheduler *s, const socle_request_options *options,
+                                const struct sc_constraint *constraint, uint64_t *id, socle_error *err)
 {
     struct sc_request *r;
-    SC_TRY(sc_request_create(s->tokenizer, options, s->model->hparams.n_vocab, s->o.n_context, &r, err));
+    SC_TRY(sc_request_create(s->tokenizer, options, constraint, s->model->hparams.n_vocab, s->o.n_context, &r, err));
     pthread_mutex_lock(&s->mutex);
     uint32_t most = s->o.n_running + s->o.n_waiting;
     bool is_full = s->n_requests >= most;

@@ -38,8 +38,9 @@ uint32_t sc_scheduler_n_context(const struct sc_scheduler *scheduler);
 void sc_scheduler_describe(struct sc_scheduler *scheduler, socle_scheduler_state *out);
 
 // socle_request_start and socle_request_cancel.
-socle_status sc_scheduler_start(struct sc_scheduler *scheduler, const socle_request_options *options, uint64_t *id,
-                                socle_error *err);
+struct sc_constraint;
+socle_status sc_scheduler_start(struct sc_scheduler *scheduler, const socle_request_options *options,
+                                const struct sc_constraint *constraint, uint64_t *id, socle_error *err);
 void sc_scheduler_cancel(struct sc_scheduler *scheduler, uint64_t id);
 
 #endif

@@ -343,6 +343,8 @@ static void run(struct sc_answer *a, sc_answer_sink *sink, void *context)
     a->failed = a->failed || a->held.failed || a->name.failed || a->value.failed || a->out.failed;
 }
 
+const char *sc_answer_reasoning_end(const struct sc_answer *a) { return a->open ? a->open->close : NULL; }
+
 void sc_answer_push(struct sc_answer *a, const char *text, size_t n_bytes, sc_answer_sink *sink, void *context)
 {
     sc_buffer_append(&a->held, text, n_bytes);

@@ -95,6 +95,8 @@ struct sc_answer {
 // empty array: there are none, so what looks like a call is text.
 void sc_answer_begin(struct sc_answer *answer, const struct sc_answer_syntax *syntax, struct sc_text prompt,
                      const json_t *tools);
+// The mark that ends the reasoning which the prompt opened, or NULL. To be asked before anything is pushed.
+const char *sc_answer_reasoning_end(const struct sc_answer *answer);
 // The sink must not call back.
 void sc_answer_push(struct sc_answer *answer, const char *text, size_t n_bytes, sc_answer_sink *sink, void *context);
 // Hands out what was held back, and frees. Returns false when memory ran out and something is missing.
