@@ -248,5 +248,6 @@ void sc_request_end(struct sc_request *r, const socle_error *err)
     result->prompt_seconds = first - started;
     result->generate_seconds = now - first;
     if (!result->text) result->text = "";
+    sc_held_free(&r->held); // its grammar may be gone after this
     if (r->o.on_end) r->o.on_end(r->o.context, result);
 }

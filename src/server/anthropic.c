@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/chat_inputs.h"
+#include "server/form.h"
 
 static const char *stop_reason(const struct choice *c)
 {
@@ -214,7 +214,15 @@ static bool read_tools(struct exchange *ex, struct chat_inputs *out)
                                                     "description", json_object_get(tool, "description"), "parameters",
                                                     schema));
     }
-    return true;
+    const json_t *asked = json_object_get(ex->json, "tool_choice");
+    out->serial = json_is_true(json_object_get(asked, "disable_parallel_tool_use"));
+    if (!choice || strcmp(choice, "auto") == 0) return true;
+    out->choice = SC_ANSWER_REQUIRED;
+    if (strcmp(choice, "any") == 0) return true;
+    out->tool = json_string_value(json_object_get(asked, "name"));
+    if (strcmp(choice, "tool") == 0 && out->tool) return true;
+    exchange_fail(ex, 400, NULL, NULL, "tool_choice: expected the type 'auto', 'any', 'tool' with a name, or 'none'");
+    return false;
 }
 
 static bool read_conversation(struct exchange *ex, struct chat_inputs *out)
@@ -240,21 +248,13 @@ void serve_messages(struct exchange *ex, const char *path)
     struct request_options *o = calloc(1, sizeof *o);
     struct chat_inputs in = { 0 };
     struct served_model *model;
-    int32_t *ids;
-    size_t n_ids;
-    char *text;
     (void)path;
     if (!o) exchange_fail(ex, 500, NULL, NULL, "out of memory");
     else if (!json_object_get(ex->json, "max_tokens")) exchange_fail(ex, 400, NULL, NULL, "max_tokens: Field required");
     else if (read_request_options(ex, ex->json, "stop_sequences", o) && read_conversation(ex, &in) &&
              (model = take_model(ex))) {
         o->n_choices = 1;
-        if (chat_encode(ex, model, &in, &ids, &n_ids, &text)) {
-            generation_start(ex, model, &dialect, o, ids, n_ids, text, in.tools, false);
-            socle_free(ids);
-        } else {
-            served_models_give(ex->server->models, model);
-        }
+        chat_answer(ex, model, &dialect, o, &in, NULL);
     }
     chat_inputs_free(&in);
     free(o);

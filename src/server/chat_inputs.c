@@ -158,6 +158,39 @@ static bool read_messages(struct exchange *ex, struct chat_inputs *out)
 
 // ---- tools and template variables
 
+static bool has_tool(const json_t *tools, const char *name)
+{
+    const json_t *tool;
+    size_t i;
+    json_array_foreach(tools, i, tool)
+    {
+        const char *own = json_string_value(json_object_get(json_object_get(tool, "function"), "name"));
+        if (name && own && strcmp(own, name) == 0) return true;
+    }
+    return false;
+}
+
+// "none", "auto", "required", or {"type": "function", "function": {"name"}} (Responses: {"type", "name"}).
+static bool read_choice(struct exchange *ex, json_t *tools, struct chat_inputs *out)
+{
+    const json_t *value = json_object_get(ex->json, "tool_choice");
+    const char *choice = json_string_value(value);
+    bool parallel = true;
+    if (!read_flag(ex, ex->json, "parallel_tool_calls", &parallel)) return false;
+    out->serial = !parallel;
+    if (choice && strcmp(choice, "none") == 0) return true;
+    out->tools = json_incref(tools);
+    if (!value || json_is_null(value) || (choice && strcmp(choice, "auto") == 0)) return true;
+    out->choice = SC_ANSWER_REQUIRED;
+    if (choice && strcmp(choice, "required") == 0) return true;
+    const json_t *name = json_object_get(json_object_get(value, "function"), "name");
+    out->tool = json_string_value(name ? name : json_object_get(value, "name"));
+    if (has_tool(tools, out->tool)) return true;
+    exchange_fail(ex, 400, "invalid_value", "tool_choice",
+                  "Invalid 'tool_choice': expected 'none', 'auto', 'required', or a function of 'tools'.");
+    return false;
+}
+
 static bool read_tools(struct exchange *ex, struct chat_inputs *out)
 {
     json_t *tools = json_object_get(ex->json, "tools"), *tool;
@@ -175,10 +208,7 @@ static bool read_tools(struct exchange *ex, struct chat_inputs *out)
         exchange_fail(ex, 400, "invalid_type", "tools", "Invalid type for 'tools': expected an array.");
         return false;
     }
-    const char *choice = json_string_value(json_object_get(ex->json, "tool_choice"));
-    if (choice && strcmp(choice, "none") == 0) return true;
-    out->tools = json_incref(tools);
-    return true;
+    return read_choice(ex, tools, out);
 }
 
 static bool read_variables(struct exchange *ex, struct chat_inputs *out)

@@ -94,7 +94,7 @@ void exchange_reply_text(struct exchange *ex, int status, const char *type, cons
 
 void exchange_reply_json(struct exchange *ex, int status, json_t *json)
 {
-    char *text = json ? json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    char *text = json ? json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(json);
     if (text) exchange_reply_text(ex, status, "application/json", text, strlen(text));
     else exchange_reply_text(ex, 500, "text/plain", "out of memory\n", 14);
@@ -169,7 +169,7 @@ void exchange_stream_data(struct exchange *ex, const char *data) { stream(ex, NU
 
 void exchange_stream_json(struct exchange *ex, const char *event, json_t *json)
 {
-    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    char *text = json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(json);
     if (text) stream(ex, event, text);
     free(text);

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/error.h"
+#include "server/form.h"
 #include "server/guard.h"
 
 void make_id(const char *prefix, char *out, size_t n_out)
@@ -135,6 +136,7 @@ static void free_generation(struct generation *g)
 {
     for (uint32_t i = 0; i < g->n_choices; i++) free_choice(&g->choices[i]);
     free(g->choices);
+    socle_constraint_free(g->constraint);
     free(g->prompt_text);
     free(g);
 }
@@ -174,6 +176,8 @@ static void finish(struct generation *g)
     struct exchange *ex = g->ex;
     const struct choice *failed = failed_choice(g);
     count_usage(g);
+    socle_constraint_free(g->constraint);
+    g->constraint = NULL;
     served_models_give(ex->server->models, g->model);
     if (g->options.stream && g->has_begun) end_stream(g, failed);
     else if (failed) fail(ex, failed->status, failed->error);
@@ -224,6 +228,8 @@ static socle_status start_choice(struct choice *c, const int32_t *prompt, size_t
         .stop = o->stops,
         .n_stop = o->n_stops,
         .ignore_end = o->ignore_end,
+        .constraint = g->constraint,
+        .constraint_after = g->constraint_after,
         .show_special = !g->dialect->plain, // special tokens mark reasoning and calls
         .logprobs = o->logprobs,
         .prompt_logprobs = o->logprobs && g->echo,
@@ -253,7 +259,7 @@ static void start_all(struct generation *g, const int32_t *prompt, size_t n_prom
 
 void generation_start(struct exchange *ex, struct served_model *model, const struct dialect *dialect,
                       const struct request_options *options, const int32_t *prompt, size_t n_prompt, char *prompt_text,
-                      json_t *tools, bool echo)
+                      json_t *tools, const struct form *form, bool echo)
 {
     struct generation *g = calloc(1, sizeof *g);
     struct choice *choices = calloc(options->n_choices, sizeof *choices);
@@ -261,13 +267,15 @@ void generation_start(struct exchange *ex, struct served_model *model, const str
         free(g);
         free(choices);
         free(prompt_text);
+        if (form) socle_constraint_free(form->constraint);
         served_models_give(ex->server->models, model);
         exchange_fail(ex, 500, NULL, NULL, "out of memory");
         return;
     }
     *g = (struct generation){ .ex = ex, .model = model, .dialect = dialect, .options = *options, .created = time(NULL),
-                              .echo = echo, .prompt_text = prompt_text, .tools = tools, .choices = choices,
-                              .n_choices = options->n_choices };
+                              .echo = echo, .prompt_text = prompt_text, .choices = choices,
+                              .n_choices = options->n_choices, .constraint = form ? form->constraint : NULL,
+                              .constraint_after = form ? form->after : NULL };
     if (options->sampling.n_bias) g->options.sampling.bias = g->options.biases;
     const char *syntax = socle_model_answer_syntax(model->model);
     g->syntax = syntax ? sc_answer_syntax_find(syntax) : NULL;
@@ -296,7 +304,7 @@ void generation_start(struct exchange *ex, struct served_model *model, const str
 const char *openai_finish(const struct choice *c)
 {
     if (c->n_calls && (c->finish == SOCLE_FINISH_STOP || c->finish == SOCLE_FINISH_WORD)) return "tool_calls";
-    return c->finish == SOCLE_FINISH_LENGTH || c->finish == SOCLE_FINISH_CONTEXT ? "length" : "stop";
+    return c->g->options.only_prompt || c->finish == SOCLE_FINISH_LENGTH || c->finish == SOCLE_FINISH_CONTEXT ? "length" : "stop";
 }
 
 json_t *openai_usage(const struct generation *g)

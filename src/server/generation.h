@@ -53,17 +53,20 @@ struct dialect {
     json_t *(*whole)(struct generation *g);
 };
 
+struct form;
+
 struct generation {
     struct exchange *ex;
     struct served_model *model;
     const struct dialect *dialect;
     struct request_options options;
+    socle_constraint *constraint; // owned, or NULL
+    const char *constraint_after;
     char id[48];
     int64_t created;
     bool has_begun;
     bool echo; // completions: the prompt before the answer
     char *prompt_text;
-    json_t *tools;  // borrowed from the request, or NULL
     const struct sc_answer_syntax *syntax;
     struct choice *choices;
     uint32_t n_choices;
@@ -71,10 +74,10 @@ struct generation {
 };
 
 // Answers the exchange with options->n_choices answers after the prompt. Takes `prompt_text` over (it may be NULL), and
-// the model (served_models_take). Replies with an error when a request cannot be started.
+// the model (served_models_take), and what `form` has (it may be NULL). Replies with an error when a request cannot be started.
 void generation_start(struct exchange *ex, struct served_model *model, const struct dialect *dialect,
                       const struct request_options *options, const int32_t *prompt, size_t n_prompt, char *prompt_text,
-                      json_t *tools, bool echo);
+                      json_t *tools, const struct form *form, bool echo);
 
 // "stop", "length", "tool_calls", as OpenAI's interfaces say.
 const char *openai_finish(const struct choice *c);

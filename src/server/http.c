@@ -232,7 +232,8 @@ static void greet(struct exchange *ex, const char *path, const char *method)
     }
     ex->route = find_route(strcmp(method, "HEAD") == 0 ? "GET" : method, path, &allowed);
     if (!ex->route) {
-        if (strcmp(method, "GET") == 0 && !allowed && pages_serve(ex, path)) return;
+        bool reads = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+        if (reads && !allowed && pages_serve(ex, path)) return;
         refuse_method(ex, method, path, allowed);
     } else if (length && strtoull(length, NULL, 10) > max) {
         exchange_fail(ex, 413, NULL, NULL, "The body has %s bytes; at most %llu are taken", length,

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/generation.h"
+#include "server/form.h"
 
 // ---- logprobs, as this interface had them: parallel lists
 
@@ -183,12 +183,14 @@ void serve_completions(struct exchange *ex, const char *path)
     struct request_options *o = calloc(1, sizeof *o);
     struct prompt prompt = { 0 };
     struct served_model *model;
+    struct form form;
     bool echo = false;
     (void)path;
     if (!o) exchange_fail(ex, 500, NULL, NULL, "out of memory");
     else if (read_options(ex, o, &echo) && (model = take_model(ex))) {
-        if (read_prompt(ex, model, echo, &prompt)) {
-            generation_start(ex, model, &dialect, o, prompt.ids, prompt.n_ids, prompt.text, NULL, echo);
+        if (read_prompt(ex, model, echo, &prompt) &&
+            form_read(ex, model, json_object_get(ex->json, "response_format"), NULL, NULL, &form)) {
+            generation_start(ex, model, &dialect, o, prompt.ids, prompt.n_ids, prompt.text, NULL, &form, echo);
             prompt.text = NULL;
         } else {
             served_models_give(ex->server->models, model);

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/chat_inputs.h"
+#include "server/form.h"
 
 // ---- items of the output
 
@@ -229,21 +229,13 @@ void serve_responses(struct exchange *ex, const char *path)
     struct request_options *o = calloc(1, sizeof *o);
     struct chat_inputs in = { 0 };
     struct served_model *model;
-    int32_t *ids;
-    size_t n_ids;
-    char *text;
     (void)path;
     if (!o) exchange_fail(ex, 500, NULL, NULL, "out of memory");
     else if (convert(ex) && read_request_options(ex, ex->json, "stop", o) && chat_inputs_of_openai(ex, &in) &&
              (model = take_model(ex))) {
         o->n_choices = 1;
         json_object_set(ex->json, "tools", json_object_get(ex->json, "asked_tools"));
-        if (chat_encode(ex, model, &in, &ids, &n_ids, &text)) {
-            generation_start(ex, model, &dialect, o, ids, n_ids, text, in.tools, false);
-            socle_free(ids);
-        } else {
-            served_models_give(ex->server->models, model);
-        }
+        chat_answer(ex, model, &dialect, o, &in, json_object_get(json_object_get(ex->json, "text"), "format"));
     }
     chat_inputs_free(&in);
     free(o);
