@@ -1,12 +1,17 @@
-// Calls as tags with attributes, which say themselves whether a value is a string in DeepSeek V3.2 and V4 (where the
-// outer tag is tool_calls):
+// Calls as tags with attributes. DeepSeek V3.2, where a tag says whether its value is a string (V4 calls the outer tag
+// tool_calls), and MiniMax-M2:
 //
-//   <｜DSML｜function_calls>                                                       <minimax:tool_call>
-//   <｜DSML｜invoke name="weather">                                                <invoke name="weather">
-//   <｜DSML｜parameter name="city" string="true">Rome</｜DSML｜parameter>          <parameter
-//   name="city">Rome</parameter>
-//   </｜DSML｜invoke>                                                              </invoke>
-//   </｜DSML｜function_calls>                                                      </minimax:tool_call>
+//   <｜DSML｜function_calls>
+//   <｜DSML｜invoke name="weather">
+//   <｜DSML｜parameter name="city" string="true">Rome</｜DSML｜parameter>
+//   </｜DSML｜invoke>
+//   </｜DSML｜function_calls>
+//
+//   <minimax:tool_call>
+//   <invoke name="weather">
+//   <parameter name="city">Rome</parameter>
+//   </invoke>
+//   </minimax:tool_call>
 #include "text/answer_syntax.h"
 
 #define DSML "｜DSML｜"

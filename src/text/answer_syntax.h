@@ -1,7 +1,8 @@
 // What a syntax of tool calls is, and what its files read with. A syntax is one file with one `const` descriptor:
 //
-//   <tool_call>␠{"name": "weather", "arguments": {"city": "Rome"}, …}␠</tool_call>
-//   begins ───┘└ head: reads up to here ────────┘└ arguments ────┘└─┘  └ fillers
+//   <tool_call> {"name": "weather", "arguments": {"city": "Rome"}, …} </tool_call>
+//   └ begins ─┘                                  └ arguments ────┘    └ fillers ─┘
+//   └ head ─────────────────────────────────────┘                └ tail ┘
 //
 // The head is a function over the text from the mark on. It is asked again whenever more text has come, and must judge
 // a longer text as it judged the shorter one, unless that was SC_READ_MORE. The arguments are JSON text, or tags.
