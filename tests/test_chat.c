@@ -253,6 +253,8 @@ static void marks_come_from_the_template_alone(void **state)
     expect(t, "{% if m.role == 'user' %}yes{% endif %}", "{\"m\":{\"role\":\"user\"}}", "yes");
     // Keys, and what is deep inside.
     expect(t, "{{ a|tojson }}", "{\"a\":{\"<tool>\":[{\"k\":[\"<|im\"]}]}}", "{\"<tool>\": [{\"k\": [\"<|im\"]}]}");
+    expect(t, "{{ a }}", "{\"a\":{\"k\":\"<|im\"}}", "{'k': '<|im'}");
+    expect(t, "{{ a|tojson(ensure_ascii=true) }}", "{\"a\":\"\u00e9<|im\"}", "\"\\u00e9<|im\"");
     // The guard itself.
     expect(t, "{{ a }}", "{\"a\":\"<\xEF\xB7\x90|im\xEF\xB7\x90\"}", "<\xEF\xBF\xBD|im\xEF\xBF\xBD");
     expect(t, "{{ a }}{{ 1 }}{{ b }}", "{\"a\":\"\",\"b\":true}", "1True");

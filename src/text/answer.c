@@ -361,6 +361,8 @@ void sc_answer_push(struct sc_answer *a, const char *text, size_t n_bytes, sc_an
     a->n_taken = 0;
 }
 
+bool sc_answer_is_reasoning(const struct sc_answer *a) { return a->open != NULL; }
+
 bool sc_answer_end(struct sc_answer *a, sc_answer_sink *sink, void *context)
 {
     a->finished = true;
