@@ -80,6 +80,9 @@ struct sc_answer_written {
     // Around reasoning that may come first, and behind it; NULL: only what the prompt opened.
     const char *thinks, *thought, *thought_then;
     bool in_json; // the name is inside a JSON string
+    // Where arguments are neither JSON nor tags: the body of a tool's rule for them, and the rules that it uses.
+    void (*write_arguments)(struct sc_buffer *out, const json_t *parameters);
+    void (*write_rules)(struct sc_buffer *out);
 };
 
 struct sc_answer_syntax {
@@ -134,6 +137,16 @@ void sc_answer_write_value(struct sc_buffer *out, struct sc_text text, uint8_t t
 const json_t *sc_answer_tool_named(const json_t *tools, const char *name);
 const json_t *sc_answer_tool_parameters(const json_t *tool);
 uint8_t sc_answer_value_type(const json_t *schema);
+
+bool sc_answer_is_required(const json_t *parameters, const char *key);
+
+// Pieces of GBNF, each with a space behind it: a text, with marks as literals of their own; JSON under a schema; one of
+// some strings. And a whole rule: any text that ends with the first `mark` in it, whose first character stands nowhere
+// else in it.
+void sc_gbnf_literal(struct sc_buffer *out, const char *text);
+void sc_gbnf_json(struct sc_buffer *out, const json_t *schema);
+void sc_gbnf_choices(struct sc_buffer *out, const json_t *strings);
+void sc_gbnf_text_until(struct sc_buffer *out, const char *name, const char *mark);
 
 // The i-th pair of reasoning marks: those known in every answer, then the syntax's own; NULL past the last.
 const struct sc_answer_pair *sc_answer_pair_at(const struct sc_answer_syntax *syntax, size_t i);
