@@ -1,13 +1,20 @@
 // Gemma 4: arguments in a notation of its own, where strings stand between marks and keys are bare:
 //
 //   <|tool_call>call:weather{city:<|"|>Rome<|"|>,days:3,where:{page:7},tags:[<|"|>a<|"|>]}<tool_call|>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "text/answer_syntax.h"
 
 #define QUOTE "<|\"|>"
 
-enum { DEPTH_MAX = 64, SCHEMA_DEPTH_MAX = 16, TWICE = 4 }; // what is written twice counts as so many levels
+enum {
+    DEPTH_MAX = 64,
+    SCHEMA_DEPTH_MAX = 16,
+    TWICE = 4, // what is written twice counts as so many levels
+    KEYS_MAX = 128,
+};
 
 static const char *const name_ends[] = { "{", NULL };
 
@@ -106,16 +113,30 @@ static void write_member(struct sc_buffer *out, const char *key, const json_t *s
     write_value(out, schema, depth + 1);
 }
 
-// The properties that are not required, in their order, a comma before each.
-static void write_optional(struct sc_buffer *out, const json_t *schema, unsigned depth)
+static int compare_keys(const void *a, const void *b)
 {
-    json_t *properties = json_object_get(schema, "properties"), *inner;
-    const char *key;
-    json_object_foreach (properties, key, inner) {
-        if (sc_answer_is_required(schema, key)) continue;
-        sc_buffer_append_string(out, "( \",\" ");
-        write_member(out, key, inner, depth);
-        sc_buffer_append_string(out, ")? ");
+    return strcasecmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+// Members in the order of their keys, as the template writes them. Before the first that is required those that are not
+// have a comma behind them, later ones before them.
+static void write_ordered(struct sc_buffer *out, const json_t *schema, unsigned depth)
+{
+    json_t *properties = json_object_get(schema, "properties");
+    const char *keys[KEYS_MAX], *key;
+    size_t n = 0;
+    json_t *inner;
+    json_object_foreach (properties, key, inner)
+        if (n < KEYS_MAX) keys[n++] = key;
+    qsort(keys, n, sizeof *keys, compare_keys);
+    bool behind = true;
+    for (size_t i = 0; i < n; i++) {
+        bool required = sc_answer_is_required(schema, keys[i]);
+        if (!required) sc_buffer_append_string(out, "( ");
+        if (!behind) sc_gbnf_literal(out, ",");
+        write_member(out, keys[i], json_object_get(properties, keys[i]), depth);
+        if (!required) sc_buffer_append_string(out, behind ? "\",\" )? " : ")? ");
+        behind = behind && !required;
     }
 }
 
@@ -132,21 +153,23 @@ static void write_any_member(struct sc_buffer *out, json_t *properties, unsigned
     sc_buffer_append_string(out, ") ");
 }
 
-// Where some are required these come first; else any stand in any order.
+static bool has_required(const json_t *schema, json_t *properties)
+{
+    json_t *inner;
+    const char *key;
+    bool has = false;
+    json_object_foreach (properties, key, inner) has = has || sc_answer_is_required(schema, key);
+    return has && json_object_size(properties) <= KEYS_MAX;
+}
+
+// Where none is required, any stand in any order.
 static void write_object(struct sc_buffer *out, const json_t *schema, unsigned depth)
 {
-    json_t *properties = json_object_get(schema, "properties"), *inner;
-    const char *key;
-    bool first = true;
+    json_t *properties = json_object_get(schema, "properties");
     sc_gbnf_literal(out, "{");
-    json_object_foreach (properties, key, inner) {
-        if (!sc_answer_is_required(schema, key)) continue;
-        if (!first) sc_gbnf_literal(out, ",");
-        write_member(out, key, inner, depth);
-        first = false;
-    }
-    if (!first) write_optional(out, schema, depth);
-    if (first && json_object_size(properties)) {
+    if (has_required(schema, properties)) {
+        write_ordered(out, schema, depth);
+    } else if (json_object_size(properties)) {
         sc_buffer_append_string(out, "( ");
         write_any_member(out, properties, depth + TWICE);
         sc_buffer_append_string(out, "( \",\" ");

@@ -68,13 +68,15 @@ void sc_gbnf_literal(struct sc_buffer *out, const char *text)
 {
     const char *begin = text;
     while (*text) {
-        size_t n = mark_length(text);
+        bool line = *text == SC_MAYBE_LINE[0];
+        size_t n = line ? 1 : mark_length(text);
         if (n == 0) {
             text++;
             continue;
         }
         write_plain(out, (struct sc_text){ begin, (size_t)(text - begin) });
-        write_plain(out, (struct sc_text){ text, n });
+        if (line) sc_buffer_append_string(out, "\"\\n\"? ");
+        else write_plain(out, (struct sc_text){ text, n });
         begin = text += n;
     }
     write_plain(out, (struct sc_text){ begin, (size_t)(text - begin) });
@@ -137,11 +139,19 @@ static json_t *schema_of(const json_t *parameters, const json_t *schema)
     return copy;
 }
 
-static const char *middle_of(const struct sc_answer_tags *tags, uint8_t type)
+// What may stand between key and value: the middles of this type, or of any.
+static void write_middle(struct sc_buffer *out, const struct sc_answer_tags *tags, uint8_t type)
 {
-    for (size_t i = 0; i < SC_COUNT(tags->middles) && tags->middles[i].text; i++)
-        if (tags->middles[i].type == type || tags->middles[i].type == SC_VALUE_ANY) return tags->middles[i].text;
-    return tags->middles[0].text;
+    bool first = true;
+    for (unsigned any = 0; any < 2 && first; any++) {
+        for (size_t i = 0; i < SC_COUNT(tags->middles) && tags->middles[i].text; i++) {
+            if (tags->middles[i].type != (any ? SC_VALUE_ANY : type)) continue;
+            sc_buffer_append_string(out, first ? "( " : "| ");
+            sc_gbnf_literal(out, tags->middles[i].text);
+            first = false;
+        }
+    }
+    sc_buffer_append_string(out, ") ");
 }
 
 void sc_gbnf_choices(struct sc_buffer *out, const json_t *values)
@@ -163,10 +173,13 @@ static void write_parameter(struct writer *w, const json_t *parameters, const ch
     const json_t *choices = json_object_get(schema, "enum");
     sc_gbnf_literal(w->out, tags->open);
     sc_gbnf_literal(w->out, key);
-    sc_gbnf_literal(w->out, middle_of(tags, type == SC_VALUE_JSON ? SC_VALUE_JSON : SC_VALUE_STRING));
+    write_middle(w->out, tags, type == SC_VALUE_JSON ? SC_VALUE_JSON : SC_VALUE_STRING);
     if (tags->newlines) sc_gbnf_literal(w->out, "\n");
     bool chosen = type == SC_VALUE_STRING && json_array_size(choices) > 0;
-    if (type == SC_VALUE_JSON) {
+    const char *name = json_string_value(json_object_get(schema, "type"));
+    if (tags->python && name && strcmp(name, "boolean") == 0) {
+        sc_buffer_append_string(w->out, "( \"true\" | \"false\" | \"True\" | \"False\" ) ");
+    } else if (type == SC_VALUE_JSON) {
         json_t *whole = schema_of(parameters, schema);
         sc_gbnf_json(w->out, whole);
         json_decref(whole);
@@ -176,7 +189,8 @@ static void write_parameter(struct writer *w, const json_t *parameters, const ch
         sc_buffer_append_string(w->out, "text ");
     }
     if (chosen || type == SC_VALUE_JSON) sc_gbnf_literal(w->out, w->value_end);
-    sc_buffer_append_string(w->out, "\"\\n\"\n");
+    sc_gbnf_literal(w->out, tags->line);
+    sc_buffer_append_string(w->out, "\n");
 }
 
 bool sc_answer_is_required(const json_t *parameters, const char *key)

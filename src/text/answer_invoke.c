@@ -36,6 +36,7 @@ static const struct sc_answer_tags dsml_tags = {
                  { "\">", SC_VALUE_ANY } },
     .value_end = "</" DSML "parameter>",
     .call_end = "</" DSML "invoke>",
+    .line = "\n",
 };
 
 const struct sc_answer_syntax sc_answer_deepseek_v32 = {
@@ -65,7 +66,7 @@ const struct sc_answer_syntax sc_answer_deepseek_v4 = {
                  .opens = "<" DSML "tool_calls>\n",
                  .call = "<" DSML "invoke name=\"",
                  .arguments = "\">\n",
-                 .ends = "</" DSML "invoke>\n",
+                 .ends = SC_MAYBE_LINE "</" DSML "invoke>\n",
                  .between = "",
                  .closes = "</" DSML "tool_calls>" },
 };
@@ -75,6 +76,7 @@ static const struct sc_answer_tags minimax_tags = {
     .middles = { { "\">", SC_VALUE_ANY } },
     .value_end = "</parameter>",
     .call_end = "</invoke>",
+    .line = "\n",
 };
 
 const struct sc_answer_syntax sc_answer_minimax_m2 = {

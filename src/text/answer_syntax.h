@@ -68,8 +68,13 @@ struct sc_answer_tags {
     } middles[4];
     const char *value_end;
     const char *call_end;
-    bool newlines; // one newline is put before and behind each value
+    bool newlines;    // one newline is put before and behind each value
+    const char *line; // what a grammar puts behind value_end
+    bool python;      // True and False are written, too
 };
+
+// In what a grammar writes: a newline may stand here.
+#define SC_MAYBE_LINE "\r"
 
 // How a grammar writes calls:  opens (call NAME arguments ARGS ends) (between …)* closes
 struct sc_answer_written {
