@@ -72,8 +72,6 @@ struct sc_matcher {
     bool finished;            // an end token was accepted
     bool failed, overflowed;  // out of memory; more heads or steps than there may be
     uint64_t steps;
-    uint32_t loop_state; // the last state whose loops were looked for, and what was found
-    unsigned loops;
     uint64_t *scratch;         // a mask
     struct sc_exit_list exits; // of the state at hand
     uint32_t n_kept_exits;

@@ -100,55 +100,13 @@ static inline bool step_simply(struct sc_matcher *m, const struct sc_level *from
     return true;
 }
 
-// ---- states that loop on whole kinds of bytes
-
-// Does every continuation byte of [first, last] lead to one state? That state, or 0.
-static uint32_t common_target(const struct sc_grammar *g, uint32_t state, unsigned first, unsigned last)
-{
-    uint32_t target = state ? sc_grammar_step(g, state, (uint8_t)first) : 0;
-    for (unsigned byte = first; byte <= last && target; byte++)
-        if (sc_grammar_step(g, state, (uint8_t)byte) != target) target = 0;
-    return target;
-}
-
-// Does the state come back to itself by every character beyond ASCII? (The Unicode Standard, table 3-7.)
-static bool loops_on_unicode(const struct sc_grammar *g, uint32_t state)
-{
-    static const struct {
-        uint8_t first, last, second_first, second_last, n_more;
-    } forms[] = { { 0xC2, 0xDF, 0x80, 0xBF, 0 }, { 0xE0, 0xE0, 0xA0, 0xBF, 1 }, { 0xE1, 0xEC, 0x80, 0xBF, 1 },
-                  { 0xED, 0xED, 0x80, 0x9F, 1 }, { 0xEE, 0xEF, 0x80, 0xBF, 1 }, { 0xF0, 0xF0, 0x90, 0xBF, 2 },
-                  { 0xF1, 0xF3, 0x80, 0xBF, 2 }, { 0xF4, 0xF4, 0x80, 0x8F, 2 } };
-    for (size_t i = 0; i < SC_COUNT(forms); i++) {
-        uint32_t at = common_target(g, state, forms[i].first, forms[i].last);
-        at = common_target(g, at, forms[i].second_first, forms[i].second_last);
-        for (unsigned n = 0; n < forms[i].n_more; n++) at = common_target(g, at, 0x80, 0xBF);
-        if (at != state) return false;
-    }
-    return true;
-}
-
-// The kinds of bytes (SC_BELOW_…) on which a state stays, or comes back with every character.
-static unsigned loops_of(const struct sc_grammar *g, uint32_t state)
-{
-    unsigned loops = 127u;
-    if (g->states[state].n_edges < 2) return 0;
-    for (unsigned byte = 0; byte < 0x80; byte++)
-        if (sc_grammar_step(g, state, (uint8_t)byte) != state) loops &= ~sc_below_kind((uint8_t)byte);
-    if (!loops_on_unicode(g, state)) loops &= ~(unsigned)SC_BELOW_UNICODE;
-    return loops;
-}
-
+// Does the level stay as it is by every byte below?
 static bool takes_all_below(struct sc_matcher *m, const struct sc_level *level, unsigned below)
 {
     if (level->n != 1 || level->exits || level->ended) return false;
     const struct sc_head *head = &m->heads[level->first];
     if (head->limit >= SC_LIMIT_FIRST) return false;
-    if (m->loop_state != head->state) {
-        m->loop_state = head->state;
-        m->loops = loops_of(m->masks->grammar, head->state);
-    }
-    return (below & ~m->loops) == 0;
+    return (below & ~(unsigned)m->masks->grammar->states[head->state].loops) == 0;
 }
 
 // Allows the tokens of nodes [begin, end) whose bytes can follow the level of their parents, which is set, and notes

@@ -552,8 +552,7 @@ socle_status sc_grammar_from_json_schema(struct sc_text source, struct sc_gramma
                        problem.column, problem.text);
     struct sc_grammar_builder b;
     sc_builder_init(&b);
-    struct sc_node *parts[] = { sc_json_space(&b), sc_schema_node(&b, document, "a JSON Schema") };
-    struct sc_node *body = sc_builder_failed(&b) ? NULL : sc_node_sequence(&b, parts, 2);
+    struct sc_node *body = sc_json_text(&b, sc_schema_node(&b, document, "a JSON Schema"));
     uint32_t root = sc_builder_rule(&b, sc_text_of("root"));
     if (root != UINT32_MAX) b.rules[root].body = body;
     socle_status status = sc_grammar_compile(&b, root, out, err);
