@@ -599,6 +599,8 @@ static void schemas_that_cannot_be_enforced_are_refused_by_pointer(void **state)
         { "{\"format\": \"regex\"}", "/format", SOCLE_UNSUPPORTED },
         { "{\"allOf\": [{\"type\": \"string\"}, {\"type\": \"null\"}]}", "no text matches it", SOCLE_UNSUPPORTED },
         { "[1]", "/: expected a schema", SOCLE_BAD_ARGUMENT },
+        { "{\"$ref\": [1]}", "/$ref: expected a text", SOCLE_BAD_ARGUMENT },
+        { "{\"not\": {\"pattern\": 5}}", "/not: expected a text", SOCLE_BAD_ARGUMENT },
         { "{", "not JSON at line 1", SOCLE_BAD_ARGUMENT },
     };
     for (size_t i = 0; i < SC_COUNT(cases); i++) refuse(SCHEMA, cases[i].schema, cases[i].status, cases[i].says);
