@@ -630,7 +630,8 @@ static void sampling_draws_only_what_is_allowed(void **state)
     uint32_t counts[N] = { 0 }, z[8];
     float logits[N];
     uint64_t allowed[2] = { UINT64_C(1) << 3 | UINT64_C(1) << 40, UINT64_C(1) << 6 }; // 3, 40, 70
-    struct sc_sampler sampler = { candidates, counts, z, N };
+    static float weights[N];
+    struct sc_sampler sampler = { candidates, counts, z, N, weights, sc_kernels_at(0) };
     for (int i = 0; i < N; i++) logits[i] = (float)(i % 17) * 0.3f;
     socle_sampling how = socle_sampling_defaults();
     bool seen[N] = { false };

@@ -142,6 +142,12 @@ static socle_scheduler *new_scheduler(socle_scheduler_options options)
     return s;
 }
 
+static void end(socle_scheduler *s)
+{
+    socle_error err;
+    must(socle_scheduler_free(s, &err), &err);
+}
+
 static void same_answer(const struct answer *expected, const struct answer *found)
 {
     assert_int_equal(expected->result.status, SOCLE_OK);
@@ -203,7 +209,7 @@ static void what_a_request_gives_does_not_depend_on_the_load(void **state)
     (void)state;
     socle_scheduler *s = new_scheduler((socle_scheduler_options){ .n_running = 1, .n_cache = 1 });
     struct asked *alone = ask_all(s, false);
-    socle_scheduler_free(s);
+    end(s);
     const struct socle_scheduler_options loads[] = {
         { .n_running = 64 },
         { .n_running = 5, .n_batch = 37 },
@@ -217,7 +223,7 @@ static void what_a_request_gives_does_not_depend_on_the_load(void **state)
             for (size_t i = 0; i < N_MIXED; i++) same_answer(&alone[i].answer, &together[i].answer);
             release_all(together);
         }
-        socle_scheduler_free(s);
+        end(s);
     }
     release_all(alone);
 }
@@ -248,7 +254,7 @@ static void a_request_gives_what_a_session_gives(void **state)
         release(&a);
     }
     socle_session_free(session);
-    socle_scheduler_free(s);
+    end(s);
 }
 
 // ---- beginnings that are known
@@ -282,7 +288,66 @@ static void a_known_beginning_is_not_computed_again(void **state)
     release(&first);
     release(&second);
     release(&third);
-    socle_scheduler_free(s);
+    end(s);
+}
+
+static void ask_and_wait(socle_scheduler *s, struct asked *a)
+{
+    prepare_mixed(a, 4);
+    start(s, a);
+    wait_for(a);
+}
+
+static void damage(const char *path, long at)
+{
+    FILE *file = fopen(path, "r+");
+    assert_non_null(file);
+    fseek(file, at, SEEK_SET);
+    int byte = fgetc(file);
+    fseek(file, at, SEEK_SET);
+    fputc(byte ^ 1, file);
+    fclose(file);
+}
+
+static void known_beginnings_survive_a_restart(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/socle-test-XXXXXX";
+    struct asked first, again;
+    socle_scheduler_state now;
+    close(mkstemp(path));
+    unlink(path);
+    socle_scheduler *s = new_scheduler((socle_scheduler_options){ .cache_file = path });
+    ask_and_wait(s, &first);
+    end(s);
+    s = new_scheduler((socle_scheduler_options){ .cache_file = path });
+    socle_scheduler_describe(s, &now);
+    assert_true(now.n_pages_kept >= 2);
+    ask_and_wait(s, &again);
+    assert_int_equal(again.answer.result.n_cached, again.n_prompt - 1);
+    same_answer(&first.answer, &again.answer);
+    release(&again);
+    end(s);
+    // Of another format; then damaged, once in a page and once at its head: what is wrong is not used.
+    s = new_scheduler((socle_scheduler_options){ .cache_file = path, .cache = SOCLE_CACHE_Q8_0, .n_waiting = 7 });
+    socle_scheduler_describe(s, &now);
+    assert_int_equal(now.n_pages_kept, 0);
+    assert_non_null(strstr(now.cache_note, "another model"));
+    end(s);
+    s = new_scheduler((socle_scheduler_options){ .cache_file = path });
+    ask_and_wait(s, &again);
+    release(&again);
+    end(s);
+    damage(path, 2000);
+    s = new_scheduler((socle_scheduler_options){ .cache_file = path });
+    socle_scheduler_describe(s, &now);
+    assert_non_null(strstr(now.cache_note, "damaged"));
+    ask_and_wait(s, &again);
+    same_answer(&first.answer, &again.answer);
+    release(&again);
+    release(&first);
+    end(s);
+    unlink(path);
 }
 
 // ---- probabilities
@@ -347,7 +412,7 @@ static void logprobs_are_those_of_the_logits(void **state)
     free(seen.logits);
     socle_session_free(session);
     release(&a);
-    socle_scheduler_free(s);
+    end(s);
 }
 
 // ---- ends
@@ -394,7 +459,7 @@ static void answers_end_as_asked(void **state)
     release(&refused);
     release(&late);
     release(&cancelled);
-    socle_scheduler_free(s);
+    end(s);
 }
 
 static void an_answer_may_fill_the_context(void **state)
@@ -409,7 +474,7 @@ static void an_answer_may_fill_the_context(void **state)
     assert_int_equal(a.answer.result.finish, SOCLE_FINISH_CONTEXT);
     assert_int_equal(a.answer.n_tokens, 64 - a.n_prompt + 1);
     release(&a);
-    socle_scheduler_free(s);
+    end(s);
 }
 
 static void wrong_requests_are_refused(void **state)
@@ -438,7 +503,7 @@ static void wrong_requests_are_refused(void **state)
     o.n_top_logprobs = 21;
     assert_int_equal(socle_request_start(s, &o, &a.id, &err), SOCLE_BAD_ARGUMENT);
     release(&a);
-    socle_scheduler_free(s);
+    end(s);
 }
 
 // On the scheduler's thread: holds everything up until it is let go on.
@@ -479,7 +544,7 @@ static void too_many_requests_are_told_to_come_again(void **state)
     release(&a);
     release(&b);
     release(&c);
-    socle_scheduler_free(s);
+    end(s);
     close(ends[0]);
     close(ends[1]);
 }
@@ -494,7 +559,7 @@ static void freeing_ends_what_still_runs(void **state)
         all[i].options.ignore_end = true;
         start(s, &all[i]);
     }
-    socle_scheduler_free(s);
+    end(s);
     for (size_t i = 0; i < SC_COUNT(all); i++) {
         assert_int_equal(all[i].answer.n_ends, 1);
         assert_int_equal(all[i].answer.result.finish, SOCLE_FINISH_CANCELLED);
@@ -508,6 +573,7 @@ int main(void)
         cmocka_unit_test(what_a_request_gives_does_not_depend_on_the_load),
         cmocka_unit_test(a_request_gives_what_a_session_gives),
         cmocka_unit_test(a_known_beginning_is_not_computed_again),
+        cmocka_unit_test(known_beginnings_survive_a_restart),
         cmocka_unit_test(logprobs_are_those_of_the_logits),
         cmocka_unit_test(answers_end_as_asked),
         cmocka_unit_test(an_answer_may_fill_the_context),

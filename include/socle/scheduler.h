@@ -26,6 +26,10 @@ typedef struct socle_scheduler_options {
     socle_cache cache;     // how keys and values are kept; default F16
     bool allow_overcommit; // do not compare the need with the memory available
     const char *cpu;       // instruction-set level; NULL: SOCLE_CPU, or the best
+    // Known beginnings are read from this file at the start and written to it at the end; NULL: they are not kept. Its
+    // weights are hashed, so that a file of another model is never used.
+    const char *cache_file;
+    uint64_t cache_file_bytes; // that it may take; 0: 4 GiB
 } socle_scheduler_options;
 
 // What such a scheduler would take, without taking it.
@@ -35,8 +39,9 @@ socle_status socle_scheduler_need(const socle_model *model, const socle_schedule
 // SOCLE_BAD_ARGUMENT; SOCLE_UNSUPPORTED for a model without text.
 socle_status socle_scheduler_create(const socle_model *model, const socle_scheduler_options *options,
                                     socle_scheduler **out, socle_error *err);
-// Cancels what still runs, waits for its end, and frees. NULL is fine.
-void socle_scheduler_free(socle_scheduler *scheduler);
+// Cancels what still runs, waits for its end, writes the cache file if there is one, and frees. NULL is fine. Errors (all is
+// freed even so, and `err` may be NULL): SOCLE_IO when the cache file cannot be written.
+socle_status socle_scheduler_free(socle_scheduler *scheduler, socle_error *err);
 
 uint32_t socle_scheduler_n_context(const socle_scheduler *scheduler);
 
@@ -47,6 +52,7 @@ typedef struct socle_scheduler_state {
     uint64_t n_batches;
     double busy_seconds; // computing
     double prompt_tokens_per_second; // of the last batches that held prompts
+    char cache_note[200];            // what became of the cache file; "" without one
 } socle_scheduler_state;
 void socle_scheduler_describe(const socle_scheduler *scheduler, socle_scheduler_state *out);
 

@@ -21,7 +21,9 @@ static struct sc_scheduler_options engine_options(const socle_scheduler_options 
                                           .n_cache = o.n_cache,
                                           .cache = sc_api_cache_format(o.cache),
                                           .allow_overcommit = o.allow_overcommit,
-                                          .cpu = o.cpu };
+                                          .cpu = o.cpu,
+                                          .cache_file = o.cache_file,
+                                          .cache_file_bytes = o.cache_file_bytes };
 }
 
 static socle_status check_model(const socle_model *m, socle_error *err)
@@ -55,11 +57,12 @@ SC_EXPORT socle_status socle_scheduler_create(const socle_model *m, const socle_
     return status;
 }
 
-SC_EXPORT void socle_scheduler_free(socle_scheduler *s)
+SC_EXPORT socle_status socle_scheduler_free(socle_scheduler *s, socle_error *err)
 {
-    if (!s) return;
-    sc_scheduler_free(s->engine);
+    if (!s) return SOCLE_OK;
+    socle_status status = sc_scheduler_free(s->engine, err);
     free(s);
+    return status;
 }
 
 SC_EXPORT uint32_t socle_scheduler_n_context(const socle_scheduler *s) { return sc_scheduler_n_context(s->engine); }

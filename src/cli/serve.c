@@ -1,8 +1,10 @@
 // socle serve: models behind the HTTP interfaces that clients already speak.
+#include <errno.h>
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/config.h"
 #include "cli/output.h"
@@ -13,7 +15,7 @@ struct serve_options {
     struct server_options server;
     struct cli_texts cors;
     const char *cache;
-    uint64_t max_body_mib, budget_mib, n_cache;
+    uint64_t max_body_mib, budget_mib, n_cache, cache_disk_mib;
     float timeout;
     const char *config, *sandbox;
     bool check;
@@ -63,7 +65,7 @@ static int confine(const struct serve_options *o)
 {
     const struct server_options *s = &o->server;
     char models[PATH_MAX], keys[PATH_MAX];
-    const char *readable[3], *writable[1];
+    const char *readable[3], *writable[2];
     uint16_t port = (uint16_t)s->port;
     struct sc_sandbox_rules rules = { .readable = readable, .writable = writable, .ports = &port, .n_ports = 1 };
     struct sc_sandbox_state state;
@@ -74,15 +76,19 @@ static int confine(const struct serve_options *o)
     if (s->certificate) readable[rules.n_readable++] = s->certificate;
     if (s->private_key) readable[rules.n_readable++] = s->private_key;
     if (s->keys) writable[rules.n_writable++] = folder_of(s->keys, keys); // the database's journal lies beside it
+    if (s->models.cache_folder) writable[rules.n_writable++] = s->models.cache_folder;
     if (sc_sandbox_enter(&rules, &state, &err) != SOCLE_OK) return cli_fail(&err);
     char text[SC_SANDBOX_TEXT_BYTES];
     sc_sandbox_describe(&state, text);
-    fprintf(stderr, "%s\n", text);
+    fprintf(stderr, "Sandbox: %s\n", text);
     return -1;
 }
 
 static int serve(struct serve_options *o)
 {
+    const char *folder = o->server.models.cache_folder;
+    if (folder && mkdir(folder, 0700) != 0 && errno != EEXIST)
+        return cli_misuse("--cache-dir %s: %s", folder, strerror(errno));
     int code = confine(o);
     if (code >= 0) return code;
     struct server *server;
@@ -94,6 +100,7 @@ static int serve(struct serve_options *o)
     sigaddset(&signals, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN); // keys are read again by themselves
     cli_progress_begin(&progress, "Preparing");
     o->server.models.on_progress = show;
     o->server.models.context = &progress;
@@ -133,6 +140,7 @@ static int check(struct serve_options *o)
     socle_scheduler_options *scheduler = &s->models.scheduler;
     scheduler->n_context = o->session.n_context;
     scheduler->n_cache = o->n_cache;
+    scheduler->cache_file_bytes = o->cache_disk_mib << 20;
     scheduler->n_threads = o->session.n_threads;
     scheduler->n_batch = o->session.n_batch;
     scheduler->cache = o->session.cache;
@@ -166,6 +174,8 @@ static int run(const struct cli_command *command, int argc, char **argv)
         { "How much", 0, CLI_FLAG, NULL, NULL, NULL },
         { "context", 'c', CLI_U32, &o.session.n_context, "N", "tokens of one conversation (default: the model's, at most 8192)" },
         { "cache-tokens", 0, CLI_U64, &o.n_cache, "N", "tokens of all conversations in memory (default: 4 contexts)" },
+        { "cache-dir", 0, CLI_TEXT, &o.server.models.cache_folder, "DIR", "keep known beginnings here from one run to the next" },
+        { "cache-disk", 0, CLI_U64, &o.cache_disk_mib, "MIB", "disk that a model's may take (default: 4096)" },
         { "running", 0, CLI_U32, &scheduler->n_running, "N", "answers computed at once (default: 64)" },
         { "waiting", 0, CLI_U32, &scheduler->n_waiting, "N", "further ones that may wait (default: 256)" },
         { "predict", 'n', CLI_U32, &o.server.n_predict, "N", "tokens of an answer that does not say (default: what fits)" },

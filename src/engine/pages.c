@@ -7,25 +7,9 @@
 #include "base/memory.h"
 #include "base/size.h"
 #include "engine/cache.h"
+#include "engine/pages_internal.h"
 
-#define NONE UINT32_MAX
-
-// A page, and its place in the tree when it is there.
-struct page {
-    uint32_t parent, first_child, next, previous; // siblings; `next` also links free pages
-    uint32_t n_users;                             // sequences that run through it
-    uint32_t n_tokens;                            // 0: not in the tree
-    uint64_t last_used;
-    int32_t tokens[SC_PAGE_TOKENS];
-};
-
-struct sc_pages {
-    struct page *pages;
-    struct sc_kv_layer *layers; // of page 0
-    char *memory;
-    uint64_t page_bytes, n_bytes, clock;
-    uint32_t n_pages, first_free, n_free, n_kept, first_root, n_context;
-};
+#define NONE SC_NO_PAGE
 
 static uint32_t pages_of(uint64_t n_positions)
 {
@@ -40,7 +24,7 @@ static uint64_t page_bytes(const struct sc_program *program, enum sc_cache_forma
 uint64_t sc_pages_bytes(const struct sc_program *program, uint64_t n_positions, enum sc_cache_format format)
 {
     uint64_t n_bytes, n_pages = (n_positions + SC_PAGE_TOKENS - 1) / SC_PAGE_TOKENS;
-    return sc_u64_mul(page_bytes(program, format) + sizeof(struct page), n_pages, &n_bytes) ? n_bytes : UINT64_MAX / 2;
+    return sc_u64_mul(page_bytes(program, format) + sizeof(struct sc_page), n_pages, &n_bytes) ? n_bytes : UINT64_MAX / 2;
 }
 
 socle_status sc_pages_create(const struct sc_program *program, uint64_t n_positions, uint32_t n_context,
@@ -86,9 +70,9 @@ static uint32_t *children_of(struct sc_pages *p, uint32_t parent)
     return parent == NONE ? &p->first_root : &p->pages[parent].first_child;
 }
 
-static void link_page(struct sc_pages *p, uint32_t id, uint32_t parent, const int32_t *tokens, uint32_t n_tokens)
+void sc_pages_link(struct sc_pages *p, uint32_t id, uint32_t parent, const int32_t *tokens, uint32_t n_tokens)
 {
-    struct page *page = &p->pages[id];
+    struct sc_page *page = &p->pages[id];
     uint32_t *first = children_of(p, parent);
     page->parent = parent;
     page->first_child = page->previous = NONE;
@@ -98,18 +82,19 @@ static void link_page(struct sc_pages *p, uint32_t id, uint32_t parent, const in
     page->n_tokens = n_tokens;
     page->last_used = ++p->clock;
     memcpy(page->tokens, tokens, n_tokens * sizeof *tokens);
+    p->n_kept++;
 }
 
 static void unlink_page(struct sc_pages *p, uint32_t id)
 {
-    struct page *page = &p->pages[id];
+    struct sc_page *page = &p->pages[id];
     if (page->previous != NONE) p->pages[page->previous].next = page->next;
     else *children_of(p, page->parent) = page->next;
     if (page->next != NONE) p->pages[page->next].previous = page->previous;
     page->n_tokens = 0;
 }
 
-static void release_page(struct sc_pages *p, uint32_t id)
+void sc_pages_give(struct sc_pages *p, uint32_t id)
 {
     p->pages[id].next = p->first_free;
     p->first_free = id;
@@ -129,7 +114,7 @@ static uint32_t best_child(const struct sc_pages *p, uint32_t parent, const int3
     uint32_t best = NONE;
     *n_same = 0;
     for (uint32_t id = parent == NONE ? p->first_root : p->pages[parent].first_child; id != NONE; id = p->pages[id].next) {
-        const struct page *page = &p->pages[id];
+        const struct sc_page *page = &p->pages[id];
         uint32_t same = agreeing(page->tokens, tokens, SC_MIN(n, page->n_tokens));
         if (same <= *n_same) continue;
         *n_same = same;
@@ -163,19 +148,18 @@ static bool evict(struct sc_pages *p)
 {
     uint32_t oldest = NONE;
     for (uint32_t i = 0; i < p->n_pages; i++) {
-        const struct page *page = &p->pages[i];
+        const struct sc_page *page = &p->pages[i];
         if (page->n_tokens == 0 || page->n_users || page->first_child != NONE) continue;
         if (oldest == NONE || page->last_used < p->pages[oldest].last_used) oldest = i;
     }
     if (oldest == NONE) return false;
     unlink_page(p, oldest);
-    release_page(p, oldest);
+    sc_pages_give(p, oldest);
     p->n_kept--;
     return true;
 }
 
-// A page that nobody uses, or NONE.
-static uint32_t take_page(struct sc_pages *p)
+uint32_t sc_pages_take(struct sc_pages *p)
 {
     if (p->first_free == NONE && !evict(p)) return NONE;
     uint32_t id = p->first_free;
@@ -210,7 +194,7 @@ static bool copy_beginning(struct sc_pages *p, struct sc_paged *s, const int32_t
     uint32_t from = best_child(p, last_shared(s), tokens, n, n_same);
     if (from == NONE) return false;
     use(p, from); // it must not be evicted for its own copy
-    uint32_t to = take_page(p);
+    uint32_t to = sc_pages_take(p);
     leave(p, from);
     if (to == NONE) return false;
     memcpy(p->memory + to * p->page_bytes, p->memory + from * p->page_bytes, p->page_bytes);
@@ -246,9 +230,9 @@ bool sc_pages_extend(struct sc_pages *p, struct sc_paged *s, uint32_t n_position
 {
     uint32_t before = s->n_pages;
     while (s->n_pages < pages_of(n_positions)) {
-        uint32_t id = take_page(p);
+        uint32_t id = sc_pages_take(p);
         if (id == NONE) {
-            while (s->n_pages > before) release_page(p, s->pages[--s->n_pages]);
+            while (s->n_pages > before) sc_pages_give(p, s->pages[--s->n_pages]);
             return false;
         }
         append_page(p, s, id);
@@ -262,11 +246,10 @@ static void share_page(struct sc_pages *p, struct sc_paged *s, const int32_t *to
     uint32_t at = s->n_shared, own = s->pages[at];
     uint32_t id = same_child(p, last_shared(s), tokens, n_tokens);
     if (id == NONE) {
-        link_page(p, own, last_shared(s), tokens, n_tokens);
-        p->n_kept++; // until `use`
+        sc_pages_link(p, own, last_shared(s), tokens, n_tokens);
         id = own;
     } else {
-        release_page(p, own);
+        sc_pages_give(p, own);
         s->pages[at] = id;
         s->segments[at] = id * p->page_bytes;
     }
@@ -287,7 +270,7 @@ void sc_pages_end(struct sc_pages *p, struct sc_paged *s, const int32_t *tokens,
     uint32_t done = s->n_shared * SC_PAGE_TOKENS, known = 0;
     if (done < n_past) best_child(p, last_shared(s), tokens + done, n_past - done, &known);
     if (done + known < n_past) share_page(p, s, tokens + done, n_past - done);
-    for (uint32_t i = s->n_pages; i-- > s->n_shared;) release_page(p, s->pages[i]);
+    for (uint32_t i = s->n_pages; i-- > s->n_shared;) sc_pages_give(p, s->pages[i]);
     for (uint32_t i = s->n_shared; i-- > 0;) leave(p, s->pages[i]);
     free(s->pages);
     free(s->segments);

@@ -46,6 +46,16 @@ void sc_pages_end(struct sc_pages *pages, struct sc_paged *s, const int32_t *tok
 // Positions of `tokens` that are known (what sc_pages_begin would take), without taking anything.
 uint32_t sc_pages_known(const struct sc_pages *pages, const int32_t *tokens, uint32_t n_tokens);
 
+// Known beginnings on disk, from one run to the next (pages_file.c has the layout). `identity` says of what model, format
+// and arithmetic they are.
+// Writes what fits into max_bytes, the latest used first, whole or not at all. No sequence may run. Errors: SOCLE_IO.
+socle_status sc_pages_save(const struct sc_pages *pages, const char *path, uint64_t identity, uint64_t max_bytes,
+                           socle_error *err);
+// Adds what the file holds and there is room for; *n_pages is how many pages. A file that is not there holds none.
+// Errors: SOCLE_IO; SOCLE_BAD_FILE for one that is damaged, or of another model: pages before the damage are kept.
+socle_status sc_pages_load(struct sc_pages *pages, const char *path, uint64_t identity, uint32_t *n_pages,
+                           socle_error *err);
+
 struct sc_pages_use {
     uint32_t n_pages, n_free, n_kept; // in all; empty; kept in the tree though no sequence uses them
 };

@@ -2,8 +2,12 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
@@ -21,6 +25,7 @@ enum {
     GROUPS_MAX = 1024,
 };
 
+static const uint64_t CACHE_FILE_BYTES = UINT64_C(4) << 30;
 static const double prompt_share_seconds = 0.25; // of a batch in which others generate
 
 struct list {
@@ -66,6 +71,7 @@ struct sc_scheduler {
     struct group groups[GROUPS_MAX];
     size_t n_groups;
     double row_seconds; // of a row of a prompt, lately
+    uint64_t identity;  // of the cache file
     struct row *rows;   // [n_batch]
     struct sc_choice *choices; // [n_logits]
 };
@@ -530,6 +536,34 @@ static socle_status make_samplers(struct sc_scheduler *s, socle_error *err)
     return sc_fail_memory(err, s->o.n_threads * n_vocab * sizeof(struct sc_candidate), "the samplers");
 }
 
+// What the cache's contents depend on: every weight, the positions' meaning, the format, the arithmetic.
+static uint64_t identity_of(const struct sc_scheduler *s)
+{
+    struct {
+        uint64_t n_context, format;
+        char version[16];
+    } more = { s->o.n_context, s->o.cache, SC_VERSION };
+    uint64_t hash = XXH3_64bits(&more, sizeof more);
+    const struct sc_gguf *gguf = s->model->gguf;
+    for (uint64_t i = 0; i < sc_gguf_n_tensors(gguf); i++) {
+        const struct sc_tensor *t = sc_gguf_tensor_at(gguf, i);
+        hash = XXH3_64bits_withSeed(t->name.data, t->name.n_bytes, hash);
+        hash = XXH3_64bits_withSeed(t->data, t->n_bytes, hash);
+    }
+    return hash;
+}
+
+static void load_cache(struct sc_scheduler *s)
+{
+    uint32_t n_pages;
+    socle_error err;
+    s->identity = identity_of(s);
+    if (sc_pages_load(s->pages, s->o.cache_file, s->identity, &n_pages, &err) == SOCLE_OK)
+        snprintf(s->state.cache_note, sizeof s->state.cache_note, "%u pages of known beginnings were read", n_pages);
+    else
+        snprintf(s->state.cache_note, sizeof s->state.cache_note, "%.*s", (int)sizeof s->state.cache_note - 1, err.message);
+}
+
 static socle_status make(struct sc_scheduler *s, struct sc_model *model, socle_error *err)
 {
     SC_TRY(check_memory(model, &s->o, err));
@@ -537,6 +571,7 @@ static socle_status make(struct sc_scheduler *s, struct sc_model *model, socle_e
     struct sc_runner_options of_runner = runner_options(&s->o);
     SC_TRY(sc_runner_create(model, &of_runner, &s->runner, err));
     SC_TRY(sc_pages_create(&model->program, s->o.n_cache, s->o.n_context, s->o.cache, &s->pages, err));
+    if (s->o.cache_file) load_cache(s);
     SC_TRY(make_samplers(s, err));
     describe_lists(s);
     int code = pthread_create(&s->thread, NULL, work, s);
@@ -559,19 +594,22 @@ socle_status sc_scheduler_create(struct sc_model *model, const struct sc_tokeniz
     pthread_cond_init(&s->wake, NULL);
     socle_status status = make(s, model, err);
     if (status == SOCLE_OK) *out = s;
-    else sc_scheduler_free(s);
+    else sc_scheduler_free(s, NULL);
     return status;
 }
 
-void sc_scheduler_free(struct sc_scheduler *s)
+socle_status sc_scheduler_free(struct sc_scheduler *s, socle_error *err)
 {
-    if (!s) return;
+    socle_status status = SOCLE_OK;
+    if (!s) return status;
     if (s->has_thread) {
         pthread_mutex_lock(&s->mutex);
         atomic_store(&s->stop, true);
         pthread_cond_signal(&s->wake);
         pthread_mutex_unlock(&s->mutex);
         pthread_join(s->thread, NULL);
+        uint64_t max_bytes = s->o.cache_file_bytes ? s->o.cache_file_bytes : CACHE_FILE_BYTES;
+        if (s->o.cache_file) status = sc_pages_save(s->pages, s->o.cache_file, s->identity, max_bytes, err);
     }
     sc_runner_free(s->runner);
     sc_pages_free(s->pages);
@@ -588,4 +626,5 @@ void sc_scheduler_free(struct sc_scheduler *s)
     pthread_cond_destroy(&s->wake);
     pthread_mutex_destroy(&s->mutex);
     free(s);
+    return status;
 }

@@ -22,6 +22,8 @@ struct sc_scheduler_options {
     enum sc_cache_format cache;
     bool allow_overcommit;
     const char *cpu;
+    const char *cache_file; // NULL: none
+    uint64_t cache_file_bytes;
 };
 
 struct sc_scheduler;
@@ -33,7 +35,8 @@ socle_status sc_scheduler_need(struct sc_model *model, const struct sc_scheduler
 socle_status sc_scheduler_create(struct sc_model *model, const struct sc_tokenizer *tokenizer,
                                  const struct sc_scheduler_options *options, struct sc_scheduler **out,
                                  socle_error *err);
-void sc_scheduler_free(struct sc_scheduler *scheduler); // NULL is fine
+// NULL is fine. Errors: SOCLE_IO when the cache file cannot be written; all is freed even so.
+socle_status sc_scheduler_free(struct sc_scheduler *scheduler, socle_error *err);
 uint32_t sc_scheduler_n_context(const struct sc_scheduler *scheduler);
 void sc_scheduler_describe(struct sc_scheduler *scheduler, socle_scheduler_state *out);
 

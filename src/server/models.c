@@ -83,7 +83,8 @@ static socle_status list_folder(struct served_models *m, socle_error *err)
 // Of what was taken out of the list, so that nobody waits while it is freed.
 static void free_loaded(socle_model *model, socle_scheduler *scheduler)
 {
-    socle_scheduler_free(scheduler);
+    socle_error err;
+    if (socle_scheduler_free(scheduler, &err) != SOCLE_OK) fprintf(stderr, "socle: %s\n", err.message);
     socle_model_free(model);
 }
 
@@ -128,9 +129,20 @@ static socle_status make_room(struct served_models *m, const struct served_model
     return SOCLE_OK;
 }
 
+static void tell_cache(const struct served_model *loaded)
+{
+    socle_scheduler_state state;
+    socle_scheduler_describe(loaded->scheduler, &state);
+    if (*state.cache_note) fprintf(stderr, "%s: %s\n", loaded->id, state.cache_note);
+}
+
 static socle_status create_scheduler(struct served_models *m, struct served_model *loaded, socle_error *err)
 {
     socle_memory need;
+    char path[4096];
+    socle_scheduler_options options = m->o.scheduler;
+    if (m->o.cache_folder && snprintf(path, sizeof path, "%s/%s.kv", m->o.cache_folder, loaded->id) < (int)sizeof path)
+        options.cache_file = path;
     SC_TRY(socle_scheduler_need(loaded->model, &m->o.scheduler, &need, err));
     SC_TRY(make_room(m, loaded, need.weights + need.cache + need.work, err));
     for (;;) {
@@ -138,8 +150,9 @@ static socle_status create_scheduler(struct served_models *m, struct served_mode
         if (m->o.on_progress)
             status = socle_model_prepare(loaded->model, m->o.scheduler.n_threads, m->o.on_progress, m->o.context, err);
         if (status == SOCLE_OK)
-            status = socle_scheduler_create(loaded->model, &m->o.scheduler, &loaded->scheduler, err);
+            status = socle_scheduler_create(loaded->model, &options, &loaded->scheduler, err);
         loaded->n_bytes = need.weights + need.cache + need.work;
+        if (status == SOCLE_OK) tell_cache(loaded);
         if (status != SOCLE_NO_MEMORY || !release_one(m)) return status;
     }
 }

@@ -232,7 +232,8 @@ void server_stop(struct server *s, double seconds)
         pthread_join(s->housekeeper, NULL);
     }
     served_models_free(s->models);
-    sc_keys_close(s->keys, NULL);
+    socle_error err;
+    if (sc_keys_close(s->keys, &err) != SOCLE_OK) fprintf(stderr, "socle: %s\n", err.message);
     free(s->certificate);
     if (s->private_key) explicit_bzero(s->private_key, strlen(s->private_key));
     free(s->private_key);
