@@ -15,7 +15,7 @@ struct generator {
     struct sc_detokenizer detokenizer;
     struct sc_buffer text; // of the newest token
     struct sc_stop_filter stop;
-    bool refused; // by the caller's callback
+    bool refused;               // by the caller's callback
     struct sc_matcher *matcher; // where the answer stands in its constraint, or NULL
     uint64_t *allowed;          // the tokens that may come next
     bool waiting;               // for constraint_after, in the last bytes of the answer:
@@ -162,8 +162,9 @@ static socle_status generate(struct generator *gen, socle_error *err)
         if (is_held(gen)) SC_TRY(find_allowed(gen, err));
         int32_t token = sample(gen);
         if (token < 0)
-            return sc_fail(err, SOCLE_FAILED, "no token of the vocabulary can go on with the text that the constraint "
-                                              "asks for");
+            return sc_fail(err, SOCLE_FAILED,
+                           "no token of the vocabulary can go on with the text that the constraint "
+                           "asks for");
         g->n_generated++;
         if (!g->ignore_end && sc_tokenizer_is_end(tokenizer, token)) return SOCLE_OK;
         SC_TRY(pass_token(gen, token, err));

@@ -20,8 +20,7 @@ static void forget(struct sc_token_masks *masks, struct sc_mask_entry *entry)
 void sc_token_masks_free(struct sc_token_masks *masks)
 {
     if (!masks) return;
-    for (uint32_t i = 0; masks->entries && masks->slots && i < masks->n_entries; i++)
-        forget(masks, &masks->entries[i]);
+    for (uint32_t i = 0; masks->entries && masks->slots && i < masks->n_entries; i++) forget(masks, &masks->entries[i]);
     pthread_mutex_destroy(&masks->lock);
     free(masks->literal_tokens);
     free(masks->slots);
@@ -37,7 +36,8 @@ socle_status sc_token_masks_create(const struct sc_grammar *grammar, const struc
     masks->grammar = grammar;
     masks->index = index;
     size_t fitting = CACHE_BYTES_MAX / (index->n_words * 8 + 8192);
-    masks->n_entries = (uint32_t)SC_MIN(SC_MAX(fitting, (size_t)ENTRIES_MIN), (size_t)grammar->n_states + SC_LIMITED_MASKS);
+    masks->n_entries = (uint32_t)SC_MIN(SC_MAX(fitting, (size_t)ENTRIES_MIN),
+                                        (size_t)grammar->n_states + SC_LIMITED_MASKS);
     masks->literal_tokens = calloc((size_t)grammar->n_literals + 1, sizeof *masks->literal_tokens);
     masks->slots = calloc((size_t)grammar->n_states + SC_LIMITED_MASKS, sizeof *masks->slots);
     masks->entries = calloc(masks->n_entries, sizeof *masks->entries);
@@ -145,8 +145,8 @@ static void compute(struct sc_matcher *m, uint32_t state, uint64_t *mask)
     walk(m, 0, m->masks->index->n_nodes, mask);
 }
 
-// Keeps a copy of a mask and its exits (n_exits above EXITS_MAX: only that they are too many). Without memory nothing is
-// kept.
+// Keeps a copy of a mask and its exits (n_exits above EXITS_MAX: only that they are too many). Without memory nothing
+// is kept.
 static void keep(struct sc_matcher *m, uint32_t key, const uint64_t *mask, uint32_t n_exits)
 {
     struct sc_token_masks *masks = m->masks;

@@ -40,7 +40,8 @@ static void gather(struct sc_schema *s, struct array *a)
             sc_schema_fail(s, SOCLE_BAD_ARGUMENT, c->pointer, "prefixItems", "expected a list of schemas");
         if (json_array_size(first) > PREFIX_MAX)
             sc_schema_fail(s, SOCLE_UNSUPPORTED, c->pointer, "prefixItems", "more than %d", PREFIX_MAX);
-        if (json_object_get(c->schema, "unevaluatedItems") && !json_is_true(json_object_get(c->schema, "unevaluatedItems")))
+        if (json_object_get(c->schema, "unevaluatedItems") &&
+            !json_is_true(json_object_get(c->schema, "unevaluatedItems")))
             sc_schema_fail(s, SOCLE_UNSUPPORTED, c->pointer, "unevaluatedItems", "write items");
         a->n_prefix = SC_MAX(a->n_prefix, json_array_size(first));
         if (sc_schema_count(s, c, "minItems", &count)) a->min = SC_MAX(a->min, count);
@@ -114,7 +115,8 @@ static struct sc_node *containing(struct sc_schema *s, const struct array *a)
 {
     const struct sc_conjunct *c = a->contains;
     if (a->n_prefix || a->max != SC_UNBOUNDED || a->min > a->n_contained)
-        return sc_schema_fail(s, SOCLE_UNSUPPORTED, c->pointer, "contains", "together with prefixItems, minItems or maxItems");
+        return sc_schema_fail(s, SOCLE_UNSUPPORTED, c->pointer, "contains",
+                              "together with prefixItems, minItems or maxItems");
     struct sc_conjunction schemas = item_schemas(s, a, 0);
     struct sc_node *any = sc_schema_compile(s, &schemas);
     sc_conjunction_add(s, &schemas,

@@ -122,9 +122,8 @@ static void lay_tree(struct sc_token_index *index, const struct sorted_token *to
         close_path(index, path, before.n_bytes, depth);
         for (size_t d = depth; d < bytes.n_bytes; d++) {
             path[d + 1] = index->n_nodes;
-            index->nodes[index->n_nodes++] = (struct sc_token_node){
-                .token = -1, .depth = (uint16_t)(d + 1), .byte = (uint8_t)bytes.data[d]
-            };
+            index->nodes[index->n_nodes++] =
+                (struct sc_token_node){ .token = -1, .depth = (uint16_t)(d + 1), .byte = (uint8_t)bytes.data[d] };
         }
         struct sc_token_node *node = &index->nodes[path[bytes.n_bytes]];
         index->next_same[tokens[i].id] = node->token;
