@@ -634,6 +634,7 @@ static void schemas_that_cannot_be_enforced_are_refused_by_pointer(void **state)
         { "{\"not\": {\"multipleOf\": 3}}", "/not/multipleOf", SOCLE_UNSUPPORTED },
         { "{\"type\": \"object\", \"minProperties\": 2}", "/minProperties", SOCLE_UNSUPPORTED },
         { "{\"format\": \"regex\"}", "/format", SOCLE_UNSUPPORTED },
+        { "{\"minItems\": 5000}", "/minItems: more than 4096", SOCLE_UNSUPPORTED },
         { "{\"allOf\": [{\"type\": \"string\"}, {\"type\": \"null\"}]}", "no text matches it", SOCLE_UNSUPPORTED },
         { "[1]", "/: expected a schema", SOCLE_BAD_ARGUMENT },
         { "{\"$ref\": [1]}", "/$ref: expected a text", SOCLE_BAD_ARGUMENT },

@@ -8,7 +8,7 @@
 #include "base/size.h"
 #include "text/schema_internal.h"
 
-enum { PATTERNS_MAX = 4, COUNTED_MAX = 20000 };
+enum { PATTERNS_MAX = 4, COUNTED_MAX = 20000, MORE_MAX = 64 };
 
 struct pattern {
     const struct sc_conjunct *owner;
@@ -289,6 +289,7 @@ struct sc_node *sc_schema_counted_list(struct sc_schema *s, struct sc_node *cons
                                        struct sc_node *more, bool more_counts_once, uint32_t min, uint32_t max)
 {
     if (sc_builder_failed(s->b)) return NULL;
+    if (max != SC_UNBOUNDED && max > n + MORE_MAX) max = SC_MAX(min, (uint32_t)n + MORE_MAX); // fewer are valid, too
     struct counted l = { items, needed, n, more, more_counts_once, min, max, 0, s->b->n_rules };
     // Beyond min, and with no max, the count says nothing more. One at least tells whether a comma is due.
     l.most = SC_MAX(SC_MAX(min, max == SC_UNBOUNDED ? 0 : max), 1u);
