@@ -103,12 +103,13 @@ int main(int argc, char **argv)
     bool needs_source = strcmp(argv[2], "json") != 0 && strcmp(argv[2], "object") != 0;
     struct sc_text source = needs_source ? read_argument(argv[3]) : sc_text_of("");
     double read = processor_seconds();
-    if (make_grammar(argv[2], source, &grammar, &err) != SOCLE_OK || sc_token_masks_create(grammar, index, &masks, &err) ||
-        sc_matcher_create(masks, &m, &err))
+    if (make_grammar(argv[2], source, &grammar, &err) != SOCLE_OK ||
+        sc_token_masks_create(grammar, index, &masks, &err) || sc_matcher_create(masks, &m, &err))
         return fprintf(stderr, "%s\n", message(&err)), 1;
     printf("%u tokens, %u nodes; index %.0f ms, grammar %.1f ms\n", index->n_tokens, index->n_nodes,
            1e3 * (indexed - start), 1e3 * (processor_seconds() - read));
-    if (sc_tokenizer_encode(tokenizer, read_argument(argv[4]), &(struct sc_tokenize_options){ 0 }, &ids, &err) != SOCLE_OK)
+    if (sc_tokenizer_encode(tokenizer, read_argument(argv[4]), &(struct sc_tokenize_options){ 0 }, &ids, &err) !=
+        SOCLE_OK)
         return fprintf(stderr, "%s\n", message(&err)), 1;
     int code = go_through(m, &ids, tokenizer, "first");
     if (code == 0) code = go_through(m, &ids, tokenizer, "again");

@@ -4,10 +4,10 @@
 //     socle_constraint_create(model, SOCLE_CONSTRAINT_SCHEMA, schema, strlen(schema), &constraint, &err)
 //     generation.constraint = constraint;
 //
-// A constraint belongs to the model whose vocabulary it was made for, and any number of threads and sessions may use one
-// at once. It never lets a token through that no text of the form can go on with, and lets the answer end exactly where
-// the text is whole; an answer that is cut off (n_predict, a full context, a stop string) is the beginning of such a
-// text. What of each notation is known: docs/constraints.md.
+// A constraint belongs to the model whose vocabulary it was made for, and any number of threads and sessions may use
+// one at once. It never lets a token through that no text of the form can go on with, and lets the answer end exactly
+// where the text is whole; an answer that is cut off (n_predict, a full context, a stop string) is the beginning of
+// such a text. What of each notation is known: docs/constraints.md.
 #ifndef SOCLE_CONSTRAINT_H
 #define SOCLE_CONSTRAINT_H
 

@@ -36,7 +36,8 @@ static socle_status find_index(const socle_model *model, const struct sc_token_i
     return status;
 }
 
-static socle_status compile(socle_constraint_kind kind, struct sc_text source, struct sc_grammar **out, socle_error *err)
+static socle_status compile(socle_constraint_kind kind, struct sc_text source, struct sc_grammar **out,
+                            socle_error *err)
 {
     switch (kind) {
     case SOCLE_CONSTRAINT_JSON: return sc_grammar_json(false, out, err);
@@ -48,9 +49,8 @@ static socle_status compile(socle_constraint_kind kind, struct sc_text source, s
     return sc_fail(err, SOCLE_BAD_ARGUMENT, "a constraint of kind %d: there is none", (int)kind);
 }
 
-SC_EXPORT socle_status socle_constraint_create(const socle_model *model, socle_constraint_kind kind,
-                                               const char *source, size_t n_bytes, socle_constraint **out,
-                                               socle_error *err)
+SC_EXPORT socle_status socle_constraint_create(const socle_model *model, socle_constraint_kind kind, const char *source,
+                                               size_t n_bytes, socle_constraint **out, socle_error *err)
 {
     const struct sc_token_index *index = NULL;
     socle_constraint *c = calloc(1, sizeof *c);

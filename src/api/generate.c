@@ -14,7 +14,7 @@ struct generator {
     struct sc_detokenizer detokenizer;
     struct sc_buffer text; // of the newest token
     struct sc_stop_filter stop;
-    bool refused; // by the caller's callback
+    bool refused;        // by the caller's callback
     struct sc_held held; // to the constraint
 };
 
@@ -108,8 +108,9 @@ static socle_status generate(struct generator *gen, socle_error *err)
         SC_TRY(sc_held_mask(&gen->held, &allowed, err));
         int32_t token = sample(gen, allowed);
         if (token < 0)
-            return sc_fail(err, SOCLE_FAILED, "no token of the vocabulary can go on with the text that the constraint "
-                                              "asks for");
+            return sc_fail(err, SOCLE_FAILED,
+                           "no token of the vocabulary can go on with the text that the constraint "
+                           "asks for");
         g->n_generated++;
         if (!g->ignore_end && sc_tokenizer_is_end(tokenizer, token)) return SOCLE_OK;
         SC_TRY(sc_held_accept(&gen->held, token, err));

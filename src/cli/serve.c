@@ -201,10 +201,10 @@ static int run(const struct cli_command *command, int argc, char **argv)
 
 const struct cli_command cli_serve = {
     .name = "serve",
-    .summary = "serve models to many users by HTTP, as OpenAI's and Anthropic's interfaces",
+    .summary = "serve models to many users by HTTP",
     .usage = "[-m FILE | --models DIR] [options]",
-    .examples = "  socle serve -m model.gguf                            # then open http://127.0.0.1:8080\n"
-                "  socle serve --models models/ --memory 16384          # many models, loaded when asked for\n"
-                "  curl 127.0.0.1:8080/v1/chat/completions -d '{\"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}'\n",
+    .examples = "  socle serve -m model.gguf                   # then open 127.0.0.1:8080\n"
+                "  socle serve --models models/ --memory 16k   # many, loaded when asked for\n"
+                "  curl 127.0.0.1:8080/v1/completions -d '{\"prompt\": \"Once\"}'\n",
     .run = run,
 };

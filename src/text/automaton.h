@@ -47,8 +47,8 @@ struct sc_literals {
 
 // The automaton of a node, in the builder's arena; NULL after a failure, which the builder has. inline_rule NULL: the
 // node may use no rules. literals NULL: literals are bytes only.
-const struct sc_dfa *sc_dfa_build(struct sc_grammar_builder *b, const struct sc_node *node,
-                                  sc_inline_rule *inline_rule, const void *context, struct sc_literals *literals);
+const struct sc_dfa *sc_dfa_build(struct sc_grammar_builder *b, const struct sc_node *node, sc_inline_rule *inline_rule,
+                                  const void *context, struct sc_literals *literals);
 
 // Sets of texts, of automata without calls.
 const struct sc_dfa *sc_dfa_intersect(struct sc_grammar_builder *b, const struct sc_dfa *x, const struct sc_dfa *y);

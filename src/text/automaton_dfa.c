@@ -366,8 +366,8 @@ const struct sc_dfa *sc_nfa_determinize(struct sc_nfa *nfa, uint32_t start, uint
     return sc_draft_finish(&d.draft);
 }
 
-const struct sc_dfa *sc_dfa_build(struct sc_grammar_builder *b, const struct sc_node *node,
-                                  sc_inline_rule *inline_rule, const void *context, struct sc_literals *literals)
+const struct sc_dfa *sc_dfa_build(struct sc_grammar_builder *b, const struct sc_node *node, sc_inline_rule *inline_rule,
+                                  const void *context, struct sc_literals *literals)
 {
     struct sc_nfa nfa = { .b = b, .inline_rule = inline_rule, .context = context, .literals = literals };
     uint32_t start = sc_nfa_state(&nfa), accept = sc_nfa_state(&nfa);

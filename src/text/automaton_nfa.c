@@ -139,13 +139,14 @@ static void add_sequences(struct set_fragment *f, uint32_t from, const uint8_t *
         add_sequences(f, state, lowest, high + 1, n - 1);
         last--;
     }
-    if (first <= last)
-        sc_nfa_edge(f->nfa, from, continuation(f, n - 1), SC_NFA_BYTE, (uint8_t)first, (uint8_t)last, 0);
+    if (first <= last) sc_nfa_edge(f->nfa, from, continuation(f, n - 1), SC_NFA_BYTE, (uint8_t)first, (uint8_t)last, 0);
 }
 
 static void add_set(struct sc_nfa *nfa, const struct sc_node *node, uint32_t from, uint32_t to)
 {
-    static const struct sc_char_range lengths[] = { { 0, 0x7F }, { 0x80, 0x7FF }, { 0x800, 0xFFFF }, { 0x10000, 0x10FFFF } };
+    static const struct sc_char_range lengths[] = {
+        { 0, 0x7F }, { 0x80, 0x7FF }, { 0x800, 0xFFFF }, { 0x10000, 0x10FFFF }
+    };
     struct set_fragment f = { .nfa = nfa, .to = to };
     for (uint32_t i = 0; i < node->n; i++)
         for (size_t k = 0; k < SC_COUNT(lengths); k++) {

@@ -162,8 +162,7 @@ const struct sc_dfa *sc_dfa_escape_json(struct sc_grammar_builder *b, const stru
             for (unsigned byte = e->first; byte <= e->last; byte++) {
                 if (byte >= 0x20 && byte != '"' && byte != '\\') continue;
                 escape_byte(&nfa, s, (uint8_t)byte, e->target);
-                if (first < byte)
-                    sc_nfa_edge(&nfa, s, e->target, SC_NFA_BYTE, (uint8_t)first, (uint8_t)(byte - 1), 0);
+                if (first < byte) sc_nfa_edge(&nfa, s, e->target, SC_NFA_BYTE, (uint8_t)first, (uint8_t)(byte - 1), 0);
                 first = byte + 1;
             }
             if (first <= e->last) sc_nfa_edge(&nfa, s, e->target, SC_NFA_BYTE, (uint8_t)first, e->last, 0);

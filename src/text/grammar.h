@@ -2,9 +2,9 @@
 //
 //   GBNF, regular expression, JSON Schema ──► nodes ──► one DFA per rule ──► struct sc_grammar
 //
-// A grammar is a set of rules; a rule is a deterministic automaton whose edges are ranges of bytes, calls of other rules
-// and single control tokens. Small rules are copied into the rules that use them, so most grammars are a few automata
-// and the stack is as deep as the brackets of the text are nested.
+// A grammar is a set of rules; a rule is a deterministic automaton whose edges are ranges of bytes, calls of other
+// rules and single control tokens. Small rules are copied into the rules that use them, so most grammars are a few
+// automata and the stack is as deep as the brackets of the text are nested.
 //
 // Sources may be hostile: sizes, repetitions, nesting and the work of compiling are bounded (grammar_nodes.h), and a
 // bound that is passed is SOCLE_UNSUPPORTED with a sentence that names it. Left recursion is refused.
@@ -24,8 +24,8 @@ socle_status sc_grammar_from_gbnf(struct sc_text source, struct sc_grammar **out
 // A regular expression that the whole text must match. Errors: as above, with the offset.
 socle_status sc_grammar_from_regex(struct sc_text source, struct sc_grammar **out, socle_error *err);
 
-// JSON texts that are valid under a schema (2020-12): a keyword is enforced or refused, and SOCLE_UNSUPPORTED then names
-// its JSON pointer. SOCLE_BAD_ARGUMENT: not JSON, or not a schema.
+// JSON texts that are valid under a schema (2020-12): a keyword is enforced or refused, and SOCLE_UNSUPPORTED then
+// names its JSON pointer. SOCLE_BAD_ARGUMENT: not JSON, or not a schema.
 socle_status sc_grammar_from_json_schema(struct sc_text source, struct sc_grammar **out, socle_error *err);
 
 // Any JSON text, or any JSON object.

@@ -2,7 +2,8 @@
 // DFAs, are copied into their callers or stay, lose what leads nowhere, and are laid out in arrays.
 //
 // A rule stays when it is recursive, or when its token masks are worth sharing between the places that use it: it then
-// accepts many bytes somewhere and says itself where it ends (no text of it is the beginning of another), as strings do.
+// accepts many bytes somewhere and says itself where it ends (no text of it is the beginning of another), as strings
+// do.
 #include "text/grammar_internal.h"
 
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 enum { DEPTH_MAX = 4000, WIDE_BYTES = 100, INLINED_STATES_MAX = 40, OPEN_INLINED_STATES_MAX = 2000, DENSE_MAX = 16384 };
 
 struct rule_info {
-    struct sc_dfa *dfa; // NULL: not reached, or a limited string
+    struct sc_dfa *dfa;  // NULL: not reached, or a limited string
     uint32_t index, low; // Tarjan; index 0: not visited
     uint32_t base;       // number of its first state
     uint32_t limit;
@@ -354,8 +355,8 @@ static void lay_calls(struct compiler *c, const struct rule_info *info, const st
     for (uint32_t i = 0; i < from->n_calls; i++) {
         struct sc_dfa_call call = info->dfa->calls[from->calls + i];
         if (call.symbol >= SC_SYMBOL_TOKEN) {
-            g->tokens[g->n_tokens++] =
-                (struct sc_grammar_token){ call.symbol - SC_SYMBOL_TOKEN, info->base + call.target };
+            g->tokens[g->n_tokens++] = (struct sc_grammar_token){ call.symbol - SC_SYMBOL_TOKEN,
+                                                                  info->base + call.target };
             to->n_tokens++;
             to->flags |= SC_STATE_TOKENS;
             continue;

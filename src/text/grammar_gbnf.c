@@ -97,7 +97,7 @@ static bool read_hex(struct gbnf *p, unsigned n_digits, uint32_t *code_point)
     *code_point = 0;
     for (unsigned i = 0; i < n_digits; i++, p->at++) {
         char c = p->at < p->end ? *p->at : '\0';
-        unsigned digit = c >= '0' && c <= '9' ? (unsigned)(c - '0')
+        unsigned digit = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
                          : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10
                          : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A') + 10
                                                 : 16;
@@ -118,7 +118,12 @@ static bool read_character(struct gbnf *p, uint32_t *code_point)
         case 'n': *code_point = '\n'; return true;
         case 'r': *code_point = '\r'; return true;
         case 't': *code_point = '\t'; return true;
-        case '"': case '\\': case '[': case ']': case '-': case '^': *code_point = (unsigned char)c; return true;
+        case '"':
+        case '\\':
+        case '[':
+        case ']':
+        case '-':
+        case '^': *code_point = (unsigned char)c; return true;
         case 'x': return read_hex(p, 2, code_point);
         case 'u': return read_hex(p, 4, code_point);
         case 'U': return read_hex(p, 8, code_point);
@@ -217,7 +222,8 @@ static bool read_count(struct gbnf *p, uint32_t *count)
 {
     const char *from = p->at;
     uint32_t n = 0;
-    for (; p->at < p->end && *p->at >= '0' && *p->at <= '9'; p->at++) n = SC_MIN(n * 10 + (uint32_t)(*p->at - '0'), 1000000u);
+    for (; p->at < p->end && *p->at >= '0' && *p->at <= '9'; p->at++)
+        n = SC_MIN(n * 10 + (uint32_t)(*p->at - '0'), 1000000u);
     *count = n;
     return p->at > from;
 }

@@ -2,8 +2,8 @@
 //
 // White space is what writers of JSON put, and bounded, so that a model cannot go on with it for ever: after an opening
 // bracket or a comma and before a closing bracket nothing, one space, or a line end and an indentation; after a colon
-// nothing or one space; before a whole text nothing, a space or a line end. Numbers have at most 18 digits before and after the point and an exponent of two digits, so
-// every reader can hold them.
+// nothing or one space; before a whole text nothing, a space or a line end. Numbers have at most 18 digits before and
+// after the point and an exponent of two digits, so every reader can hold them.
 #include "text/grammar_internal.h"
 
 #include "base/size.h"
@@ -111,9 +111,9 @@ static struct sc_node *shared(struct sc_grammar_builder *b, unsigned which)
         const char *name;
         struct sc_node *(*body)(struct sc_grammar_builder *b);
     } rules[] = {
-        [RULE_STRING] = { "JSON string", string_body },    [RULE_VALUE] = { "JSON value", value_body },
-        [RULE_OBJECT] = { "JSON object", object_body },    [RULE_ARRAY] = { "JSON array", array_body },
-        [RULE_NUMBER] = { "JSON number", number_body },    [RULE_INTEGER] = { "JSON integer", integer_body },
+        [RULE_STRING] = { "JSON string", string_body },      [RULE_VALUE] = { "JSON value", value_body },
+        [RULE_OBJECT] = { "JSON object", object_body },      [RULE_ARRAY] = { "JSON array", array_body },
+        [RULE_NUMBER] = { "JSON number", number_body },      [RULE_INTEGER] = { "JSON integer", integer_body },
         [RULE_INDENT] = { "JSON indentation", indent_body },
     };
     if (!b->json_rules[which]) {
@@ -174,8 +174,7 @@ struct sc_node *sc_json_colon(struct sc_grammar_builder *b)
 struct sc_node *sc_json_wrap(struct sc_grammar_builder *b, const char *open, struct sc_node *contents,
                              const char *close)
 {
-    return SEQUENCE(b, sc_node_string(b, open), sc_json_space(b), contents, sc_json_space(b),
-                    sc_node_string(b, close));
+    return SEQUENCE(b, sc_node_string(b, open), sc_json_space(b), contents, sc_json_space(b), sc_node_string(b, close));
 }
 
 struct sc_node *sc_json_text(struct sc_grammar_builder *b, struct sc_node *value)

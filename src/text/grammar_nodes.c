@@ -34,7 +34,8 @@ void *sc_builder_fail(struct sc_grammar_builder *b, socle_status status, const c
 
 void *sc_builder_no_memory(struct sc_grammar_builder *b)
 {
-    return sc_builder_fail(b, SOCLE_NO_MEMORY, "a grammar: it needs more than %d MiB while it is built, or memory ran out",
+    return sc_builder_fail(b, SOCLE_NO_MEMORY,
+                           "a grammar: it needs more than %d MiB while it is built, or memory ran out",
                            SC_GRAMMAR_BUILD_BYTES_MAX >> 20);
 }
 
@@ -149,8 +150,7 @@ void sc_range_list_negate(struct sc_grammar_builder *b, struct sc_range_list *li
 // Surrogates are no characters: they have no UTF-8.
 static void add_without_surrogates(struct sc_grammar_builder *b, struct sc_range_list *list, struct sc_char_range r)
 {
-    if (r.first < SURROGATES_FIRST)
-        sc_range_list_add(b, list, r.first, SC_MIN(r.last, (uint32_t)SURROGATES_FIRST - 1));
+    if (r.first < SURROGATES_FIRST) sc_range_list_add(b, list, r.first, SC_MIN(r.last, (uint32_t)SURROGATES_FIRST - 1));
     if (r.last > SURROGATES_LAST) sc_range_list_add(b, list, SC_MAX(r.first, (uint32_t)SURROGATES_LAST + 1), r.last);
 }
 

@@ -54,7 +54,7 @@ static void add_shorthand(struct regex *p, struct sc_range_list *list, char lett
     static const struct sc_char_range digits[] = { { '0', '9' } };
     static const struct sc_char_range words[] = { { '0', '9' }, { 'A', 'Z' }, { '_', '_' }, { 'a', 'z' } };
     static const struct sc_char_range spaces[] = {
-        { '\t', '\r' },     { ' ', ' ' },       // what everyone calls a space
+        { '\t', '\r' },     { ' ', ' ' }, // what everyone calls a space
         { 0xA0, 0xA0 },     { 0x1680, 0x1680 }, { 0x2000, 0x200A }, { 0x2028, 0x2029 },
         { 0x202F, 0x202F }, { 0x205F, 0x205F }, { 0x3000, 0x3000 }, { 0xFEFF, 0xFEFF },
     };
@@ -177,8 +177,7 @@ static bool read_escape(struct regex *p, uint32_t *code_point)
     }
     bool punctuation = c > ' ' && c < 0x7F && !(c >= '0' && c <= '9') && !((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
     *code_point = (unsigned char)c;
-    return punctuation ||
-           complain(p, SOCLE_UNSUPPORTED, from, "an escape that is not known, or not regular") != NULL;
+    return punctuation || complain(p, SOCLE_UNSUPPORTED, from, "an escape that is not known, or not regular") != NULL;
 }
 
 static bool read_character(struct regex *p, uint32_t *code_point)
@@ -279,7 +278,9 @@ static struct sc_node *parse_item(struct regex *p)
     case '.': p->at++; return sc_node_set(p->b, line_ends, SC_COUNT(line_ends), true);
     case '^': p->at++; return p->begin_mark;
     case '$': p->at++; return p->end_mark;
-    case '*': case '+': case '?': return complain(p, SOCLE_BAD_ARGUMENT, p->at, "a repetition of nothing");
+    case '*':
+    case '+':
+    case '?': return complain(p, SOCLE_BAD_ARGUMENT, p->at, "a repetition of nothing");
     default: break;
     }
     if (take_set_escape(p, &list, false, &failed)) return sc_node_set(p->b, list.items, list.n, false);
@@ -296,7 +297,8 @@ static bool read_braces(struct regex *p, uint32_t *min, uint32_t *max)
     for (; n < 2; n++) {
         const char *digits = at;
         uint32_t value = 0;
-        for (; at < p->end && *at >= '0' && *at <= '9'; at++) value = SC_MIN(value * 10 + (uint32_t)(*at - '0'), 1000000u);
+        for (; at < p->end && *at >= '0' && *at <= '9'; at++)
+            value = SC_MIN(value * 10 + (uint32_t)(*at - '0'), 1000000u);
         if (at > digits) bounds[n] = value;
         else if (n == 0) return false;
         if (n == 0 && at < p->end && *at == '}') bounds[1] = bounds[0];
@@ -320,7 +322,8 @@ static struct sc_node *parse_repeated(struct regex *p)
     else if (take(p, "?")) min = 0;
     else if (p->at == p->end || *p->at != '{' || !read_braces(p, &min, &max)) return node;
     if (!node) return NULL;
-    if (max < min) return complain(p, SOCLE_BAD_ARGUMENT, from, "a repetition whose greatest number is below its least");
+    if (max < min)
+        return complain(p, SOCLE_BAD_ARGUMENT, from, "a repetition whose greatest number is below its least");
     if (node == p->begin_mark || node == p->end_mark)
         return complain(p, SOCLE_UNSUPPORTED, from, "a repetition of ^ or $");
     take(p, "?"); // lazy: the same texts
@@ -399,16 +402,14 @@ static struct sc_node *resolve(struct regex *p, struct sc_node *node, struct pla
     if (sc_builder_failed(p->b)) return NULL;
     if (node == p->begin_mark || node == p->end_mark) {
         if (node == p->begin_mark ? place.at_left : place.at_right) return resolve_sequence(p, &node, 1, place);
-        return sc_builder_fail(p->b, SOCLE_UNSUPPORTED,
-                               "a regular expression: '%c' where the text cannot %s", node == p->begin_mark ? '^' : '$',
-                               node == p->begin_mark ? "begin" : "end");
+        return sc_builder_fail(p->b, SOCLE_UNSUPPORTED, "a regular expression: '%c' where the text cannot %s",
+                               node == p->begin_mark ? '^' : '$', node == p->begin_mark ? "begin" : "end");
     }
     if (!has_mark(p, node)) return surround(p, node, place.open_left, place.open_right);
     if (node->kind == SC_NODE_SEQUENCE) return resolve_sequence(p, node->children, node->n, place);
     if (node->kind == SC_NODE_CHOICE) {
         struct sc_node_list done = { 0 };
-        for (uint32_t i = 0; i < node->n; i++)
-            sc_node_list_add(p->b, &done, resolve(p, node->children[i], place));
+        for (uint32_t i = 0; i < node->n; i++) sc_node_list_add(p->b, &done, resolve(p, node->children[i], place));
         return sc_builder_failed(p->b) ? NULL : sc_node_choice(p->b, done.items, done.n);
     }
     return sc_builder_fail(p->b, SOCLE_UNSUPPORTED, "a regular expression: a repetition of a group with ^ or $");

@@ -35,14 +35,14 @@ struct sc_matcher;
 socle_status sc_matcher_create(struct sc_token_masks *masks, struct sc_matcher **out, socle_error *err);
 // A second matcher at the same position: to try tokens, and to go back.
 socle_status sc_matcher_copy(const struct sc_matcher *matcher, struct sc_matcher **out, socle_error *err);
-void sc_matcher_free(struct sc_matcher *matcher); // NULL is fine
+void sc_matcher_free(struct sc_matcher *matcher);  // NULL is fine
 void sc_matcher_reset(struct sc_matcher *matcher); // back to the beginning
 
 // How many 64-bit words a mask of the vocabulary takes.
 size_t sc_matcher_mask_words(const struct sc_matcher *matcher);
 // Sets bit t % 64 of allowed[t / 64] for each token t that may come next, and clears the others. End tokens are allowed
-// exactly when the text may end here. Errors: SOCLE_UNSUPPORTED when the grammar is so ambiguous here that it would take
-// too long; SOCLE_NO_MEMORY.
+// exactly when the text may end here. Errors: SOCLE_UNSUPPORTED when the grammar is so ambiguous here that it would
+// take too long; SOCLE_NO_MEMORY.
 socle_status sc_matcher_mask(struct sc_matcher *matcher, uint64_t *allowed, socle_error *err);
 // Goes on by a token, or by bytes. False: they may not come next, and the position is unchanged.
 bool sc_matcher_accept(struct sc_matcher *matcher, int32_t token);

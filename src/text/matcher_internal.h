@@ -41,11 +41,11 @@ struct sc_exit_list {
     uint32_t n, capacity;
 };
 
-// A kept mask: of a state by itself, or (SC_LIMITED_MASKS of them, behind all states) of a string with so many characters
-// left, between two of them.
+// A kept mask: of a state by itself, or (SC_LIMITED_MASKS of them, behind all states) of a string with so many
+// characters left, between two of them.
 enum { SC_LIMITED_MASKS = 64 };
 struct sc_mask_entry {
-    uint32_t key; // the state, or n_states + characters left; 0: free
+    uint32_t key;   // the state, or n_states + characters left; 0: free
     bool is_direct; // too many exits to keep: it is computed each time
     uint64_t *mask;
     struct sc_exit *exits;

@@ -5,6 +5,7 @@
 #include "base/size.h"
 #include "text/matcher_internal.h"
 
+enum { PLAIN = SC_BELOW_SPACE | SC_BELOW_WORD | SC_BELOW_MARK }; // a character of a JSON string each
 enum { CACHE_BYTES_MAX = 32 * 1024 * 1024, EXITS_MAX = 32768, ENTRIES_MIN = 16 };
 
 // ---- kept masks
@@ -20,8 +21,7 @@ static void forget(struct sc_token_masks *masks, struct sc_mask_entry *entry)
 void sc_token_masks_free(struct sc_token_masks *masks)
 {
     if (!masks) return;
-    for (uint32_t i = 0; masks->entries && masks->slots && i < masks->n_entries; i++)
-        forget(masks, &masks->entries[i]);
+    for (uint32_t i = 0; masks->entries && masks->slots && i < masks->n_entries; i++) forget(masks, &masks->entries[i]);
     pthread_mutex_destroy(&masks->lock);
     free(masks->literal_tokens);
     free(masks->slots);
@@ -37,7 +37,8 @@ socle_status sc_token_masks_create(const struct sc_grammar *grammar, const struc
     masks->grammar = grammar;
     masks->index = index;
     size_t fitting = CACHE_BYTES_MAX / (index->n_words * 8 + 8192);
-    masks->n_entries = (uint32_t)SC_MIN(SC_MAX(fitting, (size_t)ENTRIES_MIN), (size_t)grammar->n_states + SC_LIMITED_MASKS);
+    masks->n_entries = (uint32_t)SC_MIN(SC_MAX(fitting, (size_t)ENTRIES_MIN),
+                                        (size_t)grammar->n_states + SC_LIMITED_MASKS);
     masks->literal_tokens = calloc((size_t)grammar->n_literals + 1, sizeof *masks->literal_tokens);
     masks->slots = calloc((size_t)grammar->n_states + SC_LIMITED_MASKS, sizeof *masks->slots);
     masks->entries = calloc(masks->n_entries, sizeof *masks->entries);
@@ -57,14 +58,21 @@ socle_status sc_token_masks_create(const struct sc_grammar *grammar, const struc
 
 // ---- walks
 
-static void allow(const struct sc_token_index *index, uint64_t *mask, int32_t token)
+// The tokens of nodes [begin, end).
+static inline void allow(const struct sc_token_index *index, uint64_t *mask, uint32_t begin, uint32_t end)
 {
-    for (; token >= 0; token = index->next_same[token]) mask[token / 64] |= UINT64_C(1) << (token % 64);
+    for (uint32_t i = index->nodes[begin].first; i < index->nodes[end].first; i++) {
+        uint32_t token = (uint32_t)index->by_bytes[i];
+        mask[token / 64] |= UINT64_C(1) << (token % 64);
+    }
 }
 
-static void disallow(const struct sc_token_index *index, uint64_t *mask, int32_t token)
+static inline void disallow(const struct sc_token_index *index, uint64_t *mask, uint32_t begin, uint32_t end)
 {
-    for (; token >= 0; token = index->next_same[token]) mask[token / 64] &= ~(UINT64_C(1) << (token % 64));
+    for (uint32_t i = index->nodes[begin].first; i < index->nodes[end].first; i++) {
+        uint32_t token = (uint32_t)index->by_bytes[i];
+        mask[token / 64] &= ~(UINT64_C(1) << (token % 64));
+    }
 }
 
 static void add_exit(struct sc_matcher *m, uint32_t node, uint32_t count)
@@ -119,13 +127,12 @@ static void walk(struct sc_matcher *m, uint32_t begin, uint32_t end, uint64_t *m
         const struct sc_level *parent = &m->levels[node->depth - 1];
         struct sc_level *level = &m->levels[node->depth];
         if (!step_simply(m, parent, node->byte, level)) sc_level_step(m, parent, node->byte, level);
-        if (node->token >= 0 && (level->alive || level->ended)) allow(index, mask, node->token);
+        if (level->alive || level->ended) allow(index, mask, i, i + 1);
         if (level->exits) add_exit(m, i, level->exit_count);
         if (m->steps > SC_MASK_STEPS_MAX) m->overflowed = true;
         m->steps++;
         if (level->alive && node->below && takes_all_below(m, level, node->below)) {
-            for (uint32_t k = i + 1; k < node->skip; k++)
-                if (index->nodes[k].token >= 0) allow(index, mask, index->nodes[k].token);
+            allow(index, mask, i + 1, node->skip);
             i = node->skip;
         } else {
             i = level->alive ? i + 1 : node->skip;
@@ -145,8 +152,8 @@ static void compute(struct sc_matcher *m, uint32_t state, uint64_t *mask)
     walk(m, 0, m->masks->index->n_nodes, mask);
 }
 
-// Keeps a copy of a mask and its exits (n_exits above EXITS_MAX: only that they are too many). Without memory nothing is
-// kept.
+// Keeps a copy of a mask and its exits (n_exits above EXITS_MAX: only that they are too many). Without memory nothing
+// is kept.
 static void keep(struct sc_matcher *m, uint32_t key, const uint64_t *mask, uint32_t n_exits)
 {
     struct sc_token_masks *masks = m->masks;
@@ -200,9 +207,14 @@ static bool fetch(struct sc_matcher *m, uint32_t state, uint64_t *mask)
 
 // ---- limits of length. Only tokens of more bytes than the string has characters left can pass the limit.
 
-static void clear_subtree(const struct sc_token_index *index, uint32_t i, uint64_t *mask)
+// A branch of plain ASCII, where a byte is a character: what is deeper than `depth` is too long.
+static void cut_branch(const struct sc_token_index *index, uint32_t begin, uint32_t end, uint64_t depth, uint64_t *mask)
 {
-    for (uint32_t end = index->nodes[i].skip; i < end; i++) disallow(index, mask, index->nodes[i].token);
+    for (uint32_t i = begin; i < end;) {
+        const struct sc_token_node *node = &index->nodes[i];
+        if (node->depth > depth) disallow(index, mask, i, node->skip);
+        i = node->depth > depth || node->deepest <= depth ? node->skip : i + 1;
+    }
 }
 
 static void apply_limit(struct sc_matcher *m, struct sc_head head, uint32_t n_left, uint64_t *mask)
@@ -221,7 +233,10 @@ static void apply_limit(struct sc_matcher *m, struct sc_head head, uint32_t n_le
         }
         *at = m->heads[base + node->depth - 1];
         if (!sc_head_step(g, at, node->byte) || at->state == g->string_end) {
-            clear_subtree(index, i, mask);
+            disallow(index, mask, i, node->skip);
+            i = node->skip;
+        } else if (at->state == g->string_body && node->below && !(node->below & ~PLAIN)) {
+            cut_branch(index, i + 1, node->skip, (uint64_t)node->depth + g->limits[at->limit].max - at->count, mask);
             i = node->skip;
         } else {
             i++;
@@ -261,7 +276,7 @@ static void pass_exits(struct sc_matcher *m, const struct sc_head *head, uint64_
         const struct sc_token_node *node = &index->nodes[exit.node];
         uint64_t count = (uint64_t)head->count + exit.count;
         if (head->limit >= SC_LIMIT_FIRST && (count < limit->min || count > limit->max)) continue;
-        if (node->token >= 0) allow(index, allowed, node->token);
+        allow(index, allowed, exit.node, exit.node + 1);
         m->levels[node->depth] = after;
         if (after.alive && node->skip > exit.node + 1) walk(m, exit.node + 1, node->skip, allowed);
     }

@@ -88,7 +88,8 @@ const json_t *sc_schema_resolve(struct sc_schema *s, const char *reference, cons
     const char *id = json_string_value(json_object_get(s->document, "$id")), *at = reference;
     if (id && strncmp(at, id, strlen(id)) == 0 && (at[strlen(id)] == '#' || !at[strlen(id)])) at += strlen(id);
     if (*at == '#') at++;
-    else if (*at) return sc_schema_fail(s, SOCLE_UNSUPPORTED, from, "$ref", "only references inside the schema are known");
+    else if (*at)
+        return sc_schema_fail(s, SOCLE_UNSUPPORTED, from, "$ref", "only references inside the schema are known");
     const json_t *target = s->document;
     if (*at && *at != '/') {
         target = find_anchor(s->document, at, 0);
@@ -114,10 +115,11 @@ const json_t *sc_schema_resolve(struct sc_schema *s, const char *reference, cons
 // What says nothing about which instances are valid.
 bool sc_schema_is_annotation(const char *keyword)
 {
-    static const char *const known[] = { "title",     "description", "default",     "examples",    "example",
-                                         "$comment",  "deprecated",  "readOnly",    "writeOnly",   "$schema",
-                                         "$defs",     "definitions", "$anchor",     "contentEncoding",
-                                         "contentMediaType", "contentSchema" };
+    static const char *const known[] = {
+        "title",      "description",     "default",          "examples",     "example", "$comment",
+        "deprecated", "readOnly",        "writeOnly",        "$schema",      "$defs",   "definitions",
+        "$anchor",    "contentEncoding", "contentMediaType", "contentSchema"
+    };
     for (size_t i = 0; i < SC_COUNT(known); i++)
         if (strcmp(keyword, known[i]) == 0) return true;
     return strncmp(keyword, "x-", 2) == 0;
@@ -126,11 +128,45 @@ bool sc_schema_is_annotation(const char *keyword)
 static bool is_enforced(const char *keyword)
 {
     static const char *const known[] = {
-        "$ref", "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "type", "enum", "const", "properties",
-        "required", "additionalProperties", "patternProperties", "propertyNames", "minProperties", "maxProperties",
-        "dependentRequired", "dependentSchemas", "unevaluatedProperties", "items", "prefixItems", "minItems",
-        "maxItems", "contains", "minContains", "maxContains", "uniqueItems", "unevaluatedItems", "minLength",
-        "maxLength", "pattern", "format", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
+        "$ref",
+        "allOf",
+        "anyOf",
+        "oneOf",
+        "not",
+        "if",
+        "then",
+        "else",
+        "type",
+        "enum",
+        "const",
+        "properties",
+        "required",
+        "additionalProperties",
+        "patternProperties",
+        "propertyNames",
+        "minProperties",
+        "maxProperties",
+        "dependentRequired",
+        "dependentSchemas",
+        "unevaluatedProperties",
+        "items",
+        "prefixItems",
+        "minItems",
+        "maxItems",
+        "contains",
+        "minContains",
+        "maxContains",
+        "uniqueItems",
+        "unevaluatedItems",
+        "minLength",
+        "maxLength",
+        "pattern",
+        "format",
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "multipleOf",
     };
     for (size_t i = 0; i < SC_COUNT(known); i++)
         if (strcmp(keyword, known[i]) == 0) return true;
@@ -146,7 +182,8 @@ static void check_keywords(struct sc_schema *s, const struct sc_conjunct *c)
         if (strcmp(key, "$id") == 0 && c->schema != s->document)
             sc_schema_fail(s, SOCLE_UNSUPPORTED, c->pointer, key, "a schema inside the schema with its own address");
         else if (strcmp(key, "$id") != 0 && !sc_schema_is_annotation(key) && !is_enforced(key))
-            sc_schema_fail(s, SOCLE_UNSUPPORTED, c->pointer, key, "this keyword is not known, so it cannot be enforced");
+            sc_schema_fail(s, SOCLE_UNSUPPORTED, c->pointer, key,
+                           "this keyword is not known, so it cannot be enforced");
     }
 }
 
@@ -168,9 +205,12 @@ static unsigned type_named(const char *name)
     static const struct {
         const char *name;
         unsigned types;
-    } types[] = { { "null", SC_TYPE_NULL },       { "boolean", SC_TYPE_BOOLEAN },
-                  { "object", SC_TYPE_OBJECT },   { "array", SC_TYPE_ARRAY },
-                  { "string", SC_TYPE_STRING },   { "integer", SC_TYPE_INTEGER },
+    } types[] = { { "null", SC_TYPE_NULL },
+                  { "boolean", SC_TYPE_BOOLEAN },
+                  { "object", SC_TYPE_OBJECT },
+                  { "array", SC_TYPE_ARRAY },
+                  { "string", SC_TYPE_STRING },
+                  { "integer", SC_TYPE_INTEGER },
                   { "number", SC_TYPE_INTEGER | SC_TYPE_FRACTION } };
     for (size_t i = 0; name && i < SC_COUNT(types); i++)
         if (strcmp(name, types[i].name) == 0) return types[i].types;
@@ -196,7 +236,8 @@ unsigned sc_json_type_of(const json_t *value)
 {
     switch (json_typeof(value)) {
     case JSON_NULL: return SC_TYPE_NULL;
-    case JSON_TRUE: case JSON_FALSE: return SC_TYPE_BOOLEAN;
+    case JSON_TRUE:
+    case JSON_FALSE: return SC_TYPE_BOOLEAN;
     case JSON_OBJECT: return SC_TYPE_OBJECT;
     case JSON_ARRAY: return SC_TYPE_ARRAY;
     case JSON_STRING: return SC_TYPE_STRING;
@@ -262,7 +303,8 @@ void sc_schema_gather(struct sc_schema *s, struct sc_conjunction *list)
     }
 }
 
-static struct sc_conjunction copy_of(struct sc_schema *s, const struct sc_conjunction *list, size_t index, unsigned done)
+static struct sc_conjunction copy_of(struct sc_schema *s, const struct sc_conjunction *list, size_t index,
+                                     unsigned done)
 {
     struct sc_conjunction copy = { 0 };
     for (size_t i = 0; i < list->n; i++) {
@@ -301,12 +343,11 @@ static struct sc_node *split_one_of(struct sc_schema *s, const struct sc_conjunc
     if (!n) return sc_schema_fail(s, SOCLE_BAD_ARGUMENT, c->pointer, "oneOf", "expected a list of schemas");
     for (size_t k = 0; k < n && !sc_builder_failed(s->b); k++) {
         struct sc_conjunction branch = copy_of(s, all, i, SC_DONE_ONE_OF);
-        struct sc_conjunct own =
-            child_of(c, json_array_get(one, k), sc_schema_at_index(s, c->pointer, "oneOf", k));
+        struct sc_conjunct own = child_of(c, json_array_get(one, k), sc_schema_at_index(s, c->pointer, "oneOf", k));
         sc_conjunction_add(s, &branch, own);
         for (size_t other = 0; other < n && !sc_builder_failed(s->b); other++) {
-            struct sc_conjunct rival =
-                child_of(c, json_array_get(one, other), sc_schema_at_index(s, c->pointer, "oneOf", other));
+            struct sc_conjunct rival = child_of(c, json_array_get(one, other),
+                                                sc_schema_at_index(s, c->pointer, "oneOf", other));
             if (other == k || sc_schema_are_disjoint(s, &own, &rival, 0)) continue;
             const json_t *denied = sc_schema_negate(s, rival.schema, rival.pointer);
             struct sc_conjunct denial = { denied, rival.pointer, 0, c->root, true };
@@ -549,8 +590,7 @@ socle_status sc_grammar_from_json_schema(struct sc_text source, struct sc_gramma
     if (source.n_bytes > SC_GRAMMAR_SOURCE_BYTES_MAX)
         return sc_fail(err, SOCLE_UNSUPPORTED, "a JSON Schema: %zu bytes, more than %d", source.n_bytes,
                        SC_GRAMMAR_SOURCE_BYTES_MAX);
-    json_t *document = json_loadb(source.data, source.n_bytes,
-                                  JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &problem);
+    json_t *document = json_loadb(source.data, source.n_bytes, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &problem);
     if (!document)
         return sc_fail(err, SOCLE_BAD_ARGUMENT, "a JSON Schema: not JSON at line %d, column %d: %s", problem.line,
                        problem.column, problem.text);

@@ -4,7 +4,7 @@
 #include "base/size.h"
 #include "text/schema_internal.h"
 
-enum { PREFIX_MAX = 200, SHARED_FROM = 16 };
+enum { PREFIX_MAX = 200, SHARED_FROM = 16, COUNTED_MAX = 4096 };
 
 struct array {
     const struct sc_conjunction *all;
@@ -40,10 +40,13 @@ static void gather(struct sc_schema *s, struct array *a)
             sc_schema_fail(s, SOCLE_BAD_ARGUMENT, c->pointer, "prefixItems", "expected a list of schemas");
         if (json_array_size(first) > PREFIX_MAX)
             sc_schema_fail(s, SOCLE_UNSUPPORTED, c->pointer, "prefixItems", "more than %d", PREFIX_MAX);
-        if (json_object_get(c->schema, "unevaluatedItems") && !json_is_true(json_object_get(c->schema, "unevaluatedItems")))
+        if (json_object_get(c->schema, "unevaluatedItems") &&
+            !json_is_true(json_object_get(c->schema, "unevaluatedItems")))
             sc_schema_fail(s, SOCLE_UNSUPPORTED, c->pointer, "unevaluatedItems", "write items");
         a->n_prefix = SC_MAX(a->n_prefix, json_array_size(first));
         if (sc_schema_count(s, c, "minItems", &count)) a->min = SC_MAX(a->min, count);
+        if (a->min > COUNTED_MAX)
+            sc_schema_fail(s, SOCLE_UNSUPPORTED, c->pointer, "minItems", "more than %d", COUNTED_MAX);
         if (sc_schema_count(s, c, "maxItems", &count)) a->max = SC_MIN(a->max, count);
         if (unique && !json_is_boolean(unique))
             sc_schema_fail(s, SOCLE_BAD_ARGUMENT, c->pointer, "uniqueItems", "expected true or false");
@@ -114,7 +117,8 @@ static struct sc_node *containing(struct sc_schema *s, const struct array *a)
 {
     const struct sc_conjunct *c = a->contains;
     if (a->n_prefix || a->max != SC_UNBOUNDED || a->min > a->n_contained)
-        return sc_schema_fail(s, SOCLE_UNSUPPORTED, c->pointer, "contains", "together with prefixItems, minItems or maxItems");
+        return sc_schema_fail(s, SOCLE_UNSUPPORTED, c->pointer, "contains",
+                              "together with prefixItems, minItems or maxItems");
     struct sc_conjunction schemas = item_schemas(s, a, 0);
     struct sc_node *any = sc_schema_compile(s, &schemas);
     sc_conjunction_add(s, &schemas,
@@ -158,6 +162,7 @@ struct sc_node *sc_schema_array(struct sc_schema *s, const struct sc_conjunction
     struct array a = { .all = all, .max = SC_UNBOUNDED };
     gather(s, &a);
     if (sc_builder_failed(s->b)) return NULL;
+    if (a.max != SC_UNBOUNDED) a.max = SC_MIN(a.max, (uint32_t)COUNTED_MAX); // fewer than may be are valid, too
     struct sc_node *contents = a.unique && a.max > 1 ? unique(s, &a) : a.contains ? containing(s, &a) : plain(s, &a);
     if (sc_builder_failed(s->b)) return NULL;
     return sc_node_is_nothing(contents) ? contents : sc_json_wrap(s->b, "[", contents, "]");

@@ -49,7 +49,8 @@ static enum sc_verdict check_number(const json_t *schema, const json_t *value)
         if (!bound) continue;
         if (!json_is_number(bound)) return SC_UNKNOWN;
         double limit = json_number_value(bound);
-        if (i == 0 ? number < limit : i == 1 ? number > limit : i == 2 ? number <= limit : number >= limit) return SC_NO;
+        if (i == 0 ? number < limit : i == 1 ? number > limit : i == 2 ? number <= limit : number >= limit)
+            return SC_NO;
     }
     const json_t *step = json_object_get(schema, "multipleOf");
     if (!step) return SC_YES;
@@ -84,8 +85,7 @@ static enum sc_verdict check_string(struct sc_schema *s, const json_t *schema, c
     if (is_regex || (set && !sc_dfa_matches(set, text))) result = both(result, SC_UNKNOWN);
     if (!pattern) return result;
     if (!json_is_string(pattern)) return SC_UNKNOWN;
-    const struct sc_dfa *dfa =
-        sc_schema_pattern(s, json_string_value(pattern), json_string_length(pattern), pointer);
+    const struct sc_dfa *dfa = sc_schema_pattern(s, json_string_value(pattern), json_string_length(pattern), pointer);
     if (!dfa) return SC_UNKNOWN;
     return both(result, verdict(sc_dfa_matches(dfa, text)));
 }
@@ -118,8 +118,8 @@ static enum sc_verdict check_member(struct sc_schema *s, const json_t *schema, c
     return result;
 }
 
-static enum sc_verdict check_object(struct sc_schema *s, const json_t *schema, const char *pointer,
-                                    const json_t *value, unsigned depth)
+static enum sc_verdict check_object(struct sc_schema *s, const json_t *schema, const char *pointer, const json_t *value,
+                                    unsigned depth)
 {
     static const char *const beyond[] = { "dependentRequired", "dependentSchemas", "unevaluatedProperties" };
     enum sc_verdict result = check_counts(schema, "minProperties", "maxProperties", json_object_size(value));

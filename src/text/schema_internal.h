@@ -1,8 +1,8 @@
 // JSON Schemas (2020-12) on their way to nodes.
 //
-// What an instance must satisfy is a conjunction: a list of schemas that all hold. $ref and allOf add to the list; anyOf,
-// oneOf, if and dependent… make it several lists, of which one must hold; what is left is sorted by type, and each type's
-// keywords become the node of its texts:
+// What an instance must satisfy is a conjunction: a list of schemas that all hold. $ref and allOf add to the list;
+// anyOf, oneOf, if and dependent… make it several lists, of which one must hold; what is left is sorted by type, and
+// each type's keywords become the node of its texts:
 //
 //   list ──► gather ($ref, allOf) ──► split (anyOf, oneOf, if, not, dependent…) ──► enum? values
 //                                                                            └────► types ──► object, array, string, …
@@ -58,7 +58,7 @@ struct sc_schema {
     struct sc_grammar_builder *b;
     const json_t *document;
     const char *where;
-    json_t *made; // schemas made by rewriting, kept alive
+    json_t *made;                // schemas made by rewriting, kept alive
     struct sc_schema_memo *memo; // in the arena
     size_t n_memo, memo_capacity;
     unsigned depth;
@@ -71,8 +71,8 @@ enum { SC_SCHEMA_DEPTH_MAX = 200, SC_SCHEMA_COMPILED_MAX = 20000 };
 
 // Fails with the pointer of a keyword (NULL: of the schema itself). Returns NULL.
 __attribute__((format(printf, 5, 6))) void *sc_schema_fail(struct sc_schema *s, socle_status status,
-                                                           const char *pointer, const char *keyword,
-                                                           const char *format, ...);
+                                                           const char *pointer, const char *keyword, const char *format,
+                                                           ...);
 // The pointer of a member or element, in the arena.
 const char *sc_schema_at(struct sc_schema *s, const char *pointer, const char *key);
 const char *sc_schema_at_index(struct sc_schema *s, const char *pointer, const char *key, size_t index);

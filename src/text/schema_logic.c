@@ -38,11 +38,16 @@ static json_t *deny_bound(const char *key, const json_t *value)
         const char *key, *type, *denial;
         int step; // added to the number
     } bounds[] = {
-        { "minimum", "number", "exclusiveMaximum", 0 },  { "maximum", "number", "exclusiveMinimum", 0 },
-        { "exclusiveMinimum", "number", "maximum", 0 },  { "exclusiveMaximum", "number", "minimum", 0 },
-        { "minLength", "string", "maxLength", -1 },      { "maxLength", "string", "minLength", 1 },
-        { "minItems", "array", "maxItems", -1 },         { "maxItems", "array", "minItems", 1 },
-        { "minProperties", "object", "maxProperties", -1 }, { "maxProperties", "object", "minProperties", 1 },
+        { "minimum", "number", "exclusiveMaximum", 0 },
+        { "maximum", "number", "exclusiveMinimum", 0 },
+        { "exclusiveMinimum", "number", "maximum", 0 },
+        { "exclusiveMaximum", "number", "minimum", 0 },
+        { "minLength", "string", "maxLength", -1 },
+        { "maxLength", "string", "minLength", 1 },
+        { "minItems", "array", "maxItems", -1 },
+        { "maxItems", "array", "minItems", 1 },
+        { "minProperties", "object", "maxProperties", -1 },
+        { "maxProperties", "object", "minProperties", 1 },
     };
     for (size_t i = 0; i < SC_COUNT(bounds); i++) {
         if (strcmp(key, bounds[i].key) != 0 || !json_is_number(value)) continue;
@@ -74,8 +79,8 @@ static bool deny_properties(json_t *choices, const json_t *properties)
     const char *key;
     json_t *schema;
     json_object_foreach ((json_t *)(uintptr_t)properties, key, schema)
-        if (!choose(choices, json_pack("{s:s, s:[s], s:{s:{s:O}}}", "type", "object", "required", key, "properties", key,
-                                       "not", schema)))
+        if (!choose(choices, json_pack("{s:s, s:[s], s:{s:{s:O}}}", "type", "object", "required", key, "properties",
+                                       key, "not", schema)))
             return false;
     return json_is_object(properties);
 }
@@ -125,8 +130,9 @@ const json_t *sc_schema_negate(struct sc_schema *s, const json_t *negated, const
         if (sc_schema_is_annotation(key)) continue;
         if (!choices || !deny_keyword(s, choices, key, value, pointer)) {
             json_decref(choices);
-            return sc_schema_fail(s, SOCLE_UNSUPPORTED, pointer, key,
-                                  "this keyword would have to be denied (under not, if or oneOf), which is not possible");
+            return sc_schema_fail(
+                s, SOCLE_UNSUPPORTED, pointer, key,
+                "this keyword would have to be denied (under not, if or oneOf), which is not possible");
         }
     }
     if (json_array_size(choices) == 0) {
@@ -141,7 +147,8 @@ const json_t *sc_schema_negate(struct sc_schema *s, const json_t *negated, const
 const json_t *sc_schema_dependent(struct sc_schema *s, const char *key, const json_t *needed)
 {
     json_t *with = json_is_array(needed)
-                       ? json_pack("{s:[s], s:[{s:O}]}", "required", key, "allOf", "required", (json_t *)(uintptr_t)needed)
+                       ? json_pack("{s:[s], s:[{s:O}]}", "required", key, "allOf", "required",
+                                   (json_t *)(uintptr_t)needed)
                        : json_pack("{s:[s], s:[O]}", "required", key, "allOf", (json_t *)(uintptr_t)needed);
     if (!with) return sc_builder_no_memory(s->b);
     return sc_schema_keep(s, json_pack("{s:[{s:{s:b}}, o]}", "anyOf", "properties", key, 0, with));

@@ -53,7 +53,8 @@ static bool read_decimal(const json_t *number, struct decimal *d)
     size_t n_whole = 0, n_part = 0;
     for (long i = 0; i <= exponent; i++) d->whole[n_whole++] = (size_t)i < n ? digits[i] : '0';
     if (n_whole == 0) d->whole[n_whole++] = '0';
-    for (long i = exponent + 1; i < (long)n && n_part < sizeof d->part - 1; i++) d->part[n_part++] = i < 0 ? '0' : digits[i];
+    for (long i = exponent + 1; i < (long)n && n_part < sizeof d->part - 1; i++)
+        d->part[n_part++] = i < 0 ? '0' : digits[i];
     while (n_part && d->part[n_part - 1] == '0') n_part--;
     d->whole[n_whole] = d->part[n_part] = '\0';
     return true;
@@ -108,7 +109,8 @@ static const struct sc_dfa *at_least(struct sc_schema *s, const struct decimal *
 {
     struct sc_node_list choices = { 0 };
     uint32_t n = (uint32_t)strlen(d->whole);
-    sc_node_list_add(s->b, &choices, join(s, digits(s, '1', '9', 1, 1), digits(s, '0', '9', n, SC_UNBOUNDED), any_part(s)));
+    sc_node_list_add(s->b, &choices,
+                     join(s, digits(s, '1', '9', 1, 1), digits(s, '0', '9', n, SC_UNBOUNDED), any_part(s)));
     for (uint32_t i = 0; i < n; i++) {
         struct sc_node *next = digits(s, (char)(d->whole[i] + 1), '9', 1, 1);
         struct sc_node *rest = join(s, digits(s, '0', '9', n - i - 1, n - i - 1), any_part(s), NULL);
@@ -142,7 +144,8 @@ static const struct sc_dfa *multiples(struct sc_schema *s, uint32_t p, uint32_t 
     scale[k] = 1 % p;
     for (uint32_t j = k; j-- > 0;) scale[j] = (uint32_t)((uint64_t)scale[j + 1] * 10 % p);
     sc_draft_state(&draft, false);
-    for (unsigned digit = 0; digit < 10; digit++) sc_draft_edge(&draft, (uint8_t)('0' + digit), (uint8_t)('0' + digit), 1 + digit % p);
+    for (unsigned digit = 0; digit < 10; digit++)
+        sc_draft_edge(&draft, (uint8_t)('0' + digit), (uint8_t)('0' + digit), 1 + digit % p);
     for (uint32_t block = 0; block < n_blocks && !sc_builder_failed(s->b); block++)
         for (uint32_t r = 0; r < p && !sc_builder_failed(s->b); r++) {
             uint32_t n_digits = block ? block - 1 : 0; // behind the point
@@ -173,7 +176,8 @@ static const struct sc_dfa *multiples_of(struct sc_schema *s, const struct sc_co
     uint64_t p = known && strlen(all) <= 19 ? strtoull(all, NULL, 10) : 0;
     if (!known || k > DIGITS_MAX || p == 0 || p * (k + 2) > STEP_STATES_MAX)
         return sc_schema_fail(s, SOCLE_UNSUPPORTED, c->pointer, "multipleOf",
-                              "a step of so many digits: its multiples would take more than %d states", STEP_STATES_MAX);
+                              "a step of so many digits: its multiples would take more than %d states",
+                              STEP_STATES_MAX);
     return multiples(s, (uint32_t)p, (uint32_t)k);
 }
 
@@ -296,8 +300,9 @@ struct sc_node *sc_schema_number(struct sc_schema *s, const struct sc_conjunctio
     most.negative = !b.low.negative;
     const struct sc_dfa *below = between(s, form, &zero, true, NULL, false);
     if (high) below = between(s, below, is_zero(&b.high) ? NULL : &least, b.high.exclusive, NULL, false);
-    if (low) below = is_zero(&b.low) ? sc_dfa_subtract(s->b, below, below)
-                                     : between(s, below, NULL, false, &most, b.low.exclusive);
+    if (low)
+        below = is_zero(&b.low) ? sc_dfa_subtract(s->b, below, below)
+                                : between(s, below, NULL, false, &most, b.low.exclusive);
     positive = leave_out_denied(s, all, positive, false, &b.is_held);
     below = leave_out_denied(s, all, below, true, &b.is_held);
     if (sc_builder_failed(s->b)) return NULL;

@@ -1,13 +1,14 @@
-// Objects: named members in the order of the schema, then any additional ones, sorted by which patterns their names match.
+// Objects: named members in the order of the schema, then any additional ones, sorted by which patterns their names
+// match.
 //
-// A name that is repeated is one member to whoever reads the text. So additional members count once, however many, where
-// a least number is asked for.
+// A name that is repeated is one member to whoever reads the text. So additional members count once, however many,
+// where a least number is asked for.
 #include <string.h>
 
 #include "base/size.h"
 #include "text/schema_internal.h"
 
-enum { PATTERNS_MAX = 4, COUNTED_MAX = 20000 };
+enum { PATTERNS_MAX = 4, COUNTED_MAX = 20000, MORE_MAX = 64 };
 
 struct pattern {
     const struct sc_conjunct *owner;
@@ -63,7 +64,8 @@ static void add_patterns(struct sc_schema *s, struct object *o, const struct sc_
     json_object_foreach ((json_t *)(uintptr_t)map, text, schema) {
         const char *pointer = sc_schema_at(s, c->pointer, "patternProperties");
         if (o->n_patterns == PATTERNS_MAX) {
-            sc_schema_fail(s, SOCLE_UNSUPPORTED, c->pointer, "patternProperties", "more than %d patterns", PATTERNS_MAX);
+            sc_schema_fail(s, SOCLE_UNSUPPORTED, c->pointer, "patternProperties", "more than %d patterns",
+                           PATTERNS_MAX);
             return;
         }
         const struct sc_dfa *dfa = sc_schema_pattern(s, text, strlen(text), pointer);
@@ -75,13 +77,13 @@ static void add_patterns(struct sc_schema *s, struct object *o, const struct sc_
 static void need_object(struct sc_schema *s, const struct sc_conjunct *c, const char *key)
 {
     const json_t *value = json_object_get(c->schema, key);
-    if (value && !json_is_object(value))
-        sc_schema_fail(s, SOCLE_BAD_ARGUMENT, c->pointer, key, "expected an object");
+    if (value && !json_is_object(value)) sc_schema_fail(s, SOCLE_BAD_ARGUMENT, c->pointer, key, "expected an object");
 }
 
 static void gather_conjunct(struct sc_schema *s, struct object *o, const struct sc_conjunct *c)
 {
-    const json_t *required = json_object_get(c->schema, "required"), *names = json_object_get(c->schema, "propertyNames");
+    const json_t *required = json_object_get(c->schema, "required"),
+                 *names = json_object_get(c->schema, "propertyNames");
     const char *key;
     json_t *value;
     size_t k;
@@ -97,8 +99,9 @@ static void gather_conjunct(struct sc_schema *s, struct object *o, const struct 
     }
     add_patterns(s, o, c, json_object_get(c->schema, "patternProperties"));
     if (names)
-        sc_conjunction_add(s, &o->name_schemas,
-                           (struct sc_conjunct){ .schema = names, .pointer = sc_schema_at(s, c->pointer, "propertyNames") });
+        sc_conjunction_add(
+            s, &o->name_schemas,
+            (struct sc_conjunct){ .schema = names, .pointer = sc_schema_at(s, c->pointer, "propertyNames") });
     if (sc_schema_count(s, c, "minProperties", &count) && count > o->min) {
         o->min = count;
         o->min_owner = c;
@@ -148,7 +151,8 @@ static struct sc_node *member_value(struct sc_schema *s, const struct object *o,
         const struct sc_conjunct *c = &o->all->items[i];
         const json_t *beyond = json_object_get(c->schema, "unevaluatedProperties");
         if (!beyond || (c->root < SC_COUNT(evaluated) && evaluated[c->root])) continue;
-        struct sc_conjunct value = { .schema = beyond, .pointer = sc_schema_at(s, c->pointer, "unevaluatedProperties") };
+        struct sc_conjunct value = { .schema = beyond,
+                                     .pointer = sc_schema_at(s, c->pointer, "unevaluatedProperties") };
         sc_conjunction_add(s, &values, value);
     }
     return sc_schema_compile(s, &values);
@@ -174,7 +178,8 @@ static struct sc_node *named_member(struct sc_schema *s, const struct object *o,
         const struct sc_conjunct *c = &o->name_schemas.items[i];
         allowed = sc_schema_check(s, c->schema, c->pointer, key, 0);
         if (allowed == SC_UNKNOWN)
-            sc_schema_fail(s, SOCLE_UNSUPPORTED, c->pointer, NULL, "whether it allows the name '%.100s' cannot be told", name);
+            sc_schema_fail(s, SOCLE_UNSUPPORTED, c->pointer, NULL, "whether it allows the name '%.100s' cannot be told",
+                           name);
     }
     struct sc_node *node = NULL;
     if (allowed == SC_NO) node = sc_node_nothing(s->b);
@@ -276,8 +281,7 @@ static struct sc_node *counted_body(struct sc_schema *s, const struct counted *l
     }
     if (count >= l->min) choices[n++] = sc_node_empty(s->b);
     bool helps = !l->once || count + 1 >= l->min; // a second one of those that count once would not
-    if (has_room && l->more && helps)
-        choices[n++] = after_separator(s, count, l->more, counted_rule(s, l, l->n, next));
+    if (has_room && l->more && helps) choices[n++] = after_separator(s, count, l->more, counted_rule(s, l, l->n, next));
     return sc_node_choice(s->b, choices, n);
 }
 
@@ -285,6 +289,7 @@ struct sc_node *sc_schema_counted_list(struct sc_schema *s, struct sc_node *cons
                                        struct sc_node *more, bool more_counts_once, uint32_t min, uint32_t max)
 {
     if (sc_builder_failed(s->b)) return NULL;
+    if (max != SC_UNBOUNDED && max > n + MORE_MAX) max = SC_MAX(min, (uint32_t)n + MORE_MAX); // fewer are valid, too
     struct counted l = { items, needed, n, more, more_counts_once, min, max, 0, s->b->n_rules };
     // Beyond min, and with no max, the count says nothing more. One at least tells whether a comma is due.
     l.most = SC_MAX(SC_MAX(min, max == SC_UNBOUNDED ? 0 : max), 1u);
@@ -292,8 +297,8 @@ struct sc_node *sc_schema_counted_list(struct sc_schema *s, struct sc_node *cons
     if (min > n && (!more || (more_counts_once && min > n + 1))) return sc_node_nothing(s->b);
     uint64_t n_rules = ((uint64_t)n + 1) * (l.most + 1);
     if (l.most > COUNTED_MAX || n_rules > COUNTED_MAX)
-        return sc_builder_fail(s->b, SOCLE_UNSUPPORTED, "%s: a list of %zu kinds of items, counted up to %u, is too large",
-                               s->where, n, l.most);
+        return sc_builder_fail(s->b, SOCLE_UNSUPPORTED,
+                               "%s: a list of %zu kinds of items, counted up to %u, is too large", s->where, n, l.most);
     for (uint64_t i = 0; i < n_rules; i++) sc_builder_rule(s->b, sc_text_of("counted list"));
     for (size_t place = 0; place <= n && !sc_builder_failed(s->b); place++)
         for (uint32_t count = 0; count <= l.most && !sc_builder_failed(s->b); count++) {
@@ -324,12 +329,12 @@ struct sc_node *sc_schema_object(struct sc_schema *s, const struct sc_conjunctio
     }
     if (sc_builder_failed(s->b)) return NULL;
     if (o.min > n + (more ? 1 : 0) && o.min_owner && more)
-        return sc_schema_fail(s, SOCLE_UNSUPPORTED, o.min_owner->pointer, "minProperties",
-                              "more than the members that properties and required name, and one: additional members may "
-                              "repeat a name");
-    struct sc_node *contents =
-        o.min > 0 || o.max != SC_UNBOUNDED
-            ? sc_schema_counted_list(s, items.items, o.needed, n, more, true, o.min, o.max)
-            : sc_node_list(s->b, items.items, o.needed, n, sc_json_comma(s->b), more);
+        return sc_schema_fail(
+            s, SOCLE_UNSUPPORTED, o.min_owner->pointer, "minProperties",
+            "more than the members that properties and required name, and one: additional members may "
+            "repeat a name");
+    struct sc_node *contents = o.min > 0 || o.max != SC_UNBOUNDED
+                                   ? sc_schema_counted_list(s, items.items, o.needed, n, more, true, o.min, o.max)
+                                   : sc_node_list(s->b, items.items, o.needed, n, sc_json_comma(s->b), more);
     return contents && sc_node_is_nothing(contents) ? contents : sc_json_wrap(s->b, "{", contents, "}");
 }

@@ -132,8 +132,8 @@ const struct sc_dfa *sc_schema_text_set(struct sc_schema *s, const char *text, s
 // The formats that are enforced, each as a pattern whose texts are all of the format; where a format is wider (comments
 // in e-mail addresses), only its usual texts are written. Other formats say nothing, as the specification has it.
 #define DATE                                                                                                           \
-    "((\\d{3}[1-9]|\\d{2}[1-9]\\d|\\d[1-9]\\d{2}|[1-9]\\d{3})-"                                                          \
-    "((0[13578]|1[02])-(0[1-9]|[12]\\d|3[01])|(0[469]|11)-(0[1-9]|[12]\\d|30)|02-(0[1-9]|1\\d|2[0-8]))"                  \
+    "((\\d{3}[1-9]|\\d{2}[1-9]\\d|\\d[1-9]\\d{2}|[1-9]\\d{3})-"                                                        \
+    "((0[13578]|1[02])-(0[1-9]|[12]\\d|3[01])|(0[469]|11)-(0[1-9]|[12]\\d|30)|02-(0[1-9]|1\\d|2[0-8]))"                \
     "|(\\d\\d(0[48]|[2468][048]|[13579][26])|(0[48]|[2468][048]|[13579][26])00)-02-29)"
 #define TIME "([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d{1,9})?(Z|[+-]([01]\\d|2[0-3]):[0-5]\\d)"
 #define HEX "[0-9A-Fa-f]"
@@ -146,7 +146,8 @@ const struct sc_dfa *sc_schema_text_set(struct sc_schema *s, const char *text, s
 #define URI_PATH "(/(" URI_CHARACTER "+(/" URI_CHARACTER "*)*)?)?"
 #define URI_REST "(\\?(" URI_CHARACTER "|[/?])*)?(#(" URI_CHARACTER "|[/?])*)?"
 #define URI                                                                                                            \
-    "[A-Za-z][A-Za-z0-9+.-]{0,20}:(//" HOST "(:\\d{1,5})?" URI_PATH "|" URI_CHARACTER "+(/" URI_CHARACTER "*)*)" URI_REST
+    "[A-Za-z][A-Za-z0-9+.-]{0,20}:(//" HOST "(:\\d{1,5})?" URI_PATH "|" URI_CHARACTER "+(/" URI_CHARACTER              \
+    "*)*)" URI_REST
 #define POINTER "(/([^/~]|~[01])*)*"
 #define DURATION_TIME "T(\\d{1,9}H(\\d{1,9}M(\\d{1,9}S)?)?|\\d{1,9}M(\\d{1,9}S)?|\\d{1,9}S)"
 #define DURATION_DATE "(\\d{1,9}Y(\\d{1,9}M(\\d{1,9}D)?)?|\\d{1,9}M(\\d{1,9}D)?|\\d{1,9}D)"
@@ -160,10 +161,9 @@ static const struct {
     { "duration", "P(" DURATION_DATE "(" DURATION_TIME ")?|" DURATION_TIME "|\\d{1,9}W)" },
     { "uuid", HEX "{8}-" HEX "{4}-" HEX "{4}-" HEX "{4}-" HEX "{12}" },
     { "ipv4", OCTET "(\\." OCTET "){3}" },
-    { "ipv6",
-      "((" GROUP ":){7}" GROUP "|(" GROUP ":){1,7}:|(" GROUP ":){1,6}:" GROUP "|(" GROUP ":){1,5}(:" GROUP "){1,2}|(" GROUP
-      ":){1,4}(:" GROUP "){1,3}|(" GROUP ":){1,3}(:" GROUP "){1,4}|(" GROUP ":){1,2}(:" GROUP "){1,5}|" GROUP ":(:" GROUP
-      "){1,6}|:((:" GROUP "){1,7}|:))" },
+    { "ipv6", "((" GROUP ":){7}" GROUP "|(" GROUP ":){1,7}:|(" GROUP ":){1,6}:" GROUP "|(" GROUP ":){1,5}(:" GROUP
+              "){1,2}|(" GROUP ":){1,4}(:" GROUP "){1,3}|(" GROUP ":){1,3}(:" GROUP "){1,4}|(" GROUP ":){1,2}(:" GROUP
+              "){1,5}|" GROUP ":(:" GROUP "){1,6}|:((:" GROUP "){1,7}|:))" },
     { "hostname", HOST },
     { "idn-hostname", HOST },
     { "email", NAME "(\\." NAME "){0,2}@" HOST },
@@ -202,8 +202,9 @@ static void apply_denials(struct sc_schema *s, const struct sc_conjunct *c, cons
     const json_t *pattern = json_object_get(negated, "pattern"), *one = json_object_get(negated, "const");
     const json_t *values = json_object_get(negated, "enum");
     if (json_is_string(pattern))
-        leave_out(s, set, sc_schema_pattern(s, json_string_value(pattern), json_string_length(pattern),
-                                            sc_schema_at(s, c->pointer, "not")));
+        leave_out(s, set,
+                  sc_schema_pattern(s, json_string_value(pattern), json_string_length(pattern),
+                                    sc_schema_at(s, c->pointer, "not")));
     for (size_t i = 0; i < (one ? 1 : json_array_size(values)); i++) {
         const json_t *value = one ? one : json_array_get(values, i);
         if (json_is_string(value))
@@ -212,8 +213,8 @@ static void apply_denials(struct sc_schema *s, const struct sc_conjunct *c, cons
 }
 
 // Patterns, formats and denials; *set stays NULL when there are none.
-static void gather_set(struct sc_schema *s, const struct sc_conjunction *all, const struct sc_dfa **set,
-                       uint32_t *min, uint32_t *max)
+static void gather_set(struct sc_schema *s, const struct sc_conjunction *all, const struct sc_dfa **set, uint32_t *min,
+                       uint32_t *max)
 {
     *min = 0;
     *max = SC_UNBOUNDED;
@@ -229,8 +230,9 @@ static void gather_set(struct sc_schema *s, const struct sc_conjunction *all, co
             sc_schema_fail(s, SOCLE_UNSUPPORTED, c->pointer, "format", "regular expressions are no regular set");
         if (sc_builder_failed(s->b)) return;
         if (pattern)
-            keep_only(s, set, sc_schema_pattern(s, json_string_value(pattern), json_string_length(pattern),
-                                                sc_schema_at(s, c->pointer, "pattern")));
+            keep_only(s, set,
+                      sc_schema_pattern(s, json_string_value(pattern), json_string_length(pattern),
+                                        sc_schema_at(s, c->pointer, "pattern")));
         if (format) keep_only(s, set, sc_schema_format(s, json_string_value(format)));
         apply_denials(s, c, set);
     }

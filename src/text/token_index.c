@@ -122,17 +122,16 @@ static void lay_tree(struct sc_token_index *index, const struct sorted_token *to
         close_path(index, path, before.n_bytes, depth);
         for (size_t d = depth; d < bytes.n_bytes; d++) {
             path[d + 1] = index->n_nodes;
-            index->nodes[index->n_nodes++] = (struct sc_token_node){
-                .token = -1, .depth = (uint16_t)(d + 1), .byte = (uint8_t)bytes.data[d]
-            };
+            index->nodes[index->n_nodes++] =
+                (struct sc_token_node){ .first = i, .depth = (uint16_t)(d + 1), .byte = (uint8_t)bytes.data[d] };
         }
         struct sc_token_node *node = &index->nodes[path[bytes.n_bytes]];
-        index->next_same[tokens[i].id] = node->token;
-        node->token = tokens[i].id;
+        index->by_bytes[i] = tokens[i].id;
         node->deepest = (uint16_t)bytes.n_bytes;
         before = bytes;
     }
     close_path(index, path, before.n_bytes, 0);
+    index->nodes[index->n_nodes].first = n;
 }
 
 static socle_status fill(struct sc_token_index *index, struct sorted_token *tokens, socle_error *err)
@@ -140,7 +139,6 @@ static socle_status fill(struct sc_token_index *index, struct sorted_token *toke
     uint32_t n = 0;
     for (int32_t id = 0; id < (int32_t)index->n_tokens; id++) {
         struct sc_text bytes = sc_tokenizer_token_bytes(index->tokenizer, id);
-        index->next_same[id] = -1;
         if (sc_tokenizer_is_end(index->tokenizer, id)) index->ends[index->n_ends++] = id;
         if (bytes.n_bytes == 0 || bytes.n_bytes > SC_INDEX_TOKEN_BYTES_MAX || !is_text(index->tokenizer, id)) continue;
         tokens[n++] = (struct sorted_token){ bytes, id };
@@ -170,10 +168,10 @@ socle_status sc_token_index_create(const struct sc_tokenizer *tokenizer, struct 
         index->tokenizer = tokenizer;
         index->n_tokens = n;
         index->n_words = ((size_t)n + 63) / 64;
-        index->next_same = calloc((size_t)n + 1, sizeof *index->next_same);
+        index->by_bytes = calloc((size_t)n + 1, sizeof *index->by_bytes);
         index->ends = calloc((size_t)n + 1, sizeof *index->ends);
     }
-    if (!index || !tokens || !index->next_same || !index->ends)
+    if (!index || !tokens || !index->by_bytes || !index->ends)
         status = sc_fail_memory(err, (size_t)n * sizeof *tokens, "an index of tokens");
     if (status == SOCLE_OK) status = fill(index, tokens, err);
     free(tokens);
@@ -186,7 +184,7 @@ void sc_token_index_free(struct sc_token_index *index)
 {
     if (!index) return;
     free(index->nodes);
-    free(index->next_same);
+    free(index->by_bytes);
     free(index->ends);
     free(index);
 }

@@ -20,7 +20,9 @@ static const struct sc_token_index *vocabulary(void)
     static struct tiny tiny;
     static struct sc_token_index *index;
     if (index) return index;
-    static const char *const words[] = { "{\"", "\":", "\",", "\"}", "],", "Ġ\"", "ĠĠĠĠ", "Ċ", "true", "12", "abc", "é" };
+    static const char *const words[] = {
+        "{\"", "\":", "\",", "\"}", "],", "Ġ\"", "ĠĠĠĠ", "Ċ", "true", "12", "abc", "é"
+    };
     tiny_begin(&tiny, "gpt2", "gpt-2");
     tiny_byte_letters(&tiny);
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) tiny_word(&tiny, words[i]);
