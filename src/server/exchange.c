@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "server/guard.h"
 #include "server/server.h"
+#include "text/utf8.h"
 
 struct exchange *exchange_create(struct server *server, struct MHD_Connection *connection)
 {
@@ -140,6 +141,7 @@ void exchange_fail(struct exchange *ex, int status, const char *code, const char
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
+    sc_utf8_mend(message); // it may quote a path's bytes, and be cut within a character
     server_note_error(ex->server, status, message);
     enum error_style style = ex->route ? ex->route->errors : ERRORS_OPENAI;
     exchange_reply_json(ex, status, error_json(style, status, code, param, message));

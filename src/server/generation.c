@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "server/form.h"
 #include "server/guard.h"
+#include "text/utf8.h"
 
 void make_id(const char *prefix, char *out, size_t n_out)
 {
@@ -195,8 +196,12 @@ static void on_end(void *context, const socle_request_result *result)
 {
     struct choice *c = context;
     c->status = result->status;
-    if (result->status != SOCLE_OK) snprintf(c->error, sizeof c->error, "%s", result->error.message);
-    else begin_once(c->g);
+    if (result->status != SOCLE_OK) {
+        snprintf(c->error, sizeof c->error, "%s", result->error.message);
+        sc_utf8_mend(c->error);
+    } else {
+        begin_once(c->g);
+    }
     if (!c->g->options.only_prompt) take_text(c, result->text, result->n_bytes);
     if (!c->g->dialect->plain) sc_answer_end(&c->reader, read_event, c);
     c->finish = result->finish;

@@ -11,6 +11,7 @@
 #include "base/size.h"
 #include "server/http.h"
 #include "server/keys.h"
+#include "text/utf8.h"
 
 // ---- exchanges that are open
 
@@ -46,6 +47,7 @@ void server_note_error(struct server *s, int status, const char *message)
     e->time = (int64_t)time(NULL);
     e->status = status;
     snprintf(e->message, sizeof e->message, "%s", message);
+    sc_utf8_mend(e->message);
     pthread_mutex_unlock(&s->mutex);
 }
 
