@@ -41,6 +41,7 @@ struct exchange {
     bool is_queued; // the reply was handed to the HTTP library
     int status;
     const char *content_type;
+    const char *allowed; // the method that a path has, of a refusal for another
     const char *etag; // of a page's file; NULL: the answer is none
     char retry_after[16], seed[24]; // headers, "" for none
     struct sc_buffer reply;

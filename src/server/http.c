@@ -63,6 +63,7 @@ static void add_headers(struct exchange *ex, struct MHD_Response *response)
     add_header(response, "X-Content-Type-Options", "nosniff");
     add_header(response, "Cache-Control", ex->is_stream || ex->etag ? "no-cache" : "no-store");
     if (ex->etag) pages_add_headers(ex, response);
+    if (ex->status == 405) add_header(response, "Allow", strcmp(ex->allowed, "GET") == 0 ? "GET, HEAD" : ex->allowed);
     if (ex->status == 401) add_header(response, "WWW-Authenticate", "Bearer");
     for (size_t i = 0; origin && i < o->n_cors; i++) {
         if (strcmp(o->cors[i], origin) != 0 && strcmp(o->cors[i], "*") != 0) continue;
@@ -215,6 +216,7 @@ void http_workers_stop(struct workers *w)
 
 static void refuse_method(struct exchange *ex, const char *method, const char *path, const char *allowed)
 {
+    ex->allowed = allowed;
     if (allowed)
         exchange_fail(ex, 405, NULL, NULL, "%s is not allowed here: %s takes %s", method, path, allowed);
     else
