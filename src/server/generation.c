@@ -257,6 +257,7 @@ static void start_all(struct generation *g, const int32_t *prompt, size_t n_prom
         c->status = start_choice(c, prompt, n_prompt, &err);
         if (c->status == SOCLE_OK) continue;
         snprintf(c->error, sizeof c->error, "%s", err.message);
+        c->n_prompt = 0; // nothing was computed
         if (!g->dialect->plain) sc_answer_end(&c->reader, read_event, c);
         end_choice(c); // the others go on; their end tells of this one
     }
@@ -294,6 +295,7 @@ void generation_start(struct exchange *ex, struct served_model *model, const str
         c->g = g;
         c->index = i;
         c->open_block = -1;
+        c->n_prompt = (uint32_t)n_prompt;
         c->logprobs = json_array();
         if (!dialect->plain) sc_answer_begin(&c->reader, g->syntax, before, tools ? tools : no_tools);
     }
