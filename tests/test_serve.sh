@@ -157,7 +157,7 @@ expect 400 '"error"' "a body that is no UTF-8" /v1/completions "$(printf '{"prom
 expect 404 '"error"' "a long name in another script" /v1/completions "{\"prompt\": \"a\", \"model\": \"x$(repeat 1500 é)\"}"
 expect 400 '5[0-9][0-9] tokens.*512|512.*5[0-9][0-9]|context' "a prompt longer than the context" /v1/completions \
     "{\"prompt\": \"$(repeat 200 'Once upon a time. ')\"}"
-has "... with its code" '"code":"context_length_exceeded"'
+has "... with its code" '"param":"prompt","code":"context_length_exceeded"'
 has "... and both counts" '[0-9]{3,}.*512'
 expect 200 '"recent_errors":\[\{' "/status.json tells of errors" /status.json
 stop "the server ends properly"
