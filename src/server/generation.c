@@ -42,8 +42,8 @@ static const char *code_of(socle_status status)
 static void fail(struct exchange *ex, socle_status status, const char *message)
 {
     if (status == SOCLE_BUSY || status == SOCLE_NO_MEMORY) snprintf(ex->retry_after, sizeof ex->retry_after, "1");
-    exchange_fail(ex, http_status_of(status), code_of(status), status == SOCLE_CONTEXT_FULL ? "messages" : NULL, "%s",
-                  message);
+    const char *param = json_object_get(ex->json, "prompt") ? "prompt" : "messages";
+    exchange_fail(ex, http_status_of(status), code_of(status), status == SOCLE_CONTEXT_FULL ? param : NULL, "%s", message);
 }
 
 struct served_model *take_model(struct exchange *ex)
