@@ -29,6 +29,7 @@ struct exchange {
     struct sc_buffer body;
     json_t *json; // the body, when the route wants one
     bool is_refused; // a reply was queued before the body came
+    bool is_last;    // the connection is closed afterwards
     void *admission; // what the key's counters were told at the start (keys)
 
     pthread_mutex_t mutex; // of all below
