@@ -429,6 +429,21 @@ static void what_breaks_is_text(void **state)
     json_decref(tools);
 }
 
+static void the_reader_tells_whether_it_reads_reasoning(void **state)
+{
+    (void)state;
+    struct heard h = { .calls = json_array() };
+    struct sc_answer a;
+    sc_answer_begin(&a, NULL, sc_text_of("<think>\n"), NULL);
+    assert_true(sc_answer_is_reasoning(&a));
+    sc_answer_push(&a, "x</think>", 9, hear, &h);
+    assert_false(sc_answer_is_reasoning(&a));
+    sc_answer_push(&a, "y<think>", 8, hear, &h);
+    assert_true(sc_answer_is_reasoning(&a));
+    assert_true(sc_answer_end(&a, hear, &h));
+    heard_free(&h);
+}
+
 static void without_tools_there_are_no_calls(void **state)
 {
     (void)state;
@@ -478,6 +493,7 @@ int main(void)
         cmocka_unit_test(values_in_tags_get_the_type_of_their_schema),
         cmocka_unit_test(what_breaks_is_text),
         cmocka_unit_test(without_tools_there_are_no_calls),
+        cmocka_unit_test(the_reader_tells_whether_it_reads_reasoning),
         cmocka_unit_test(long_and_deep_answers_come_to_an_end),
     };
     return cmocka_run_group_tests_name("answer", tests, NULL, NULL);

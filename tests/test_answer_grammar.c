@@ -226,6 +226,10 @@ static json_t *load_tools(void)
     assert_non_null(cases);
     json_t *tools = json_incref(json_object_get(cases, "tools"));
     json_decref(cases);
+    json_array_append_new(tools, json_loads("{\"type\":\"function\",\"function\":{\"name\":\"optional\",\"parameters\":"
+                                            "{\"type\":\"object\",\"properties\":{\"text\":{\"type\":\"string\"},"
+                                            "\"count\":{\"type\":\"integer\"},\"other\":{}}}}}",
+                                            0, NULL));
     return tools;
 }
 
@@ -266,8 +270,8 @@ static void check_syntax(const struct sc_answer_syntax *syntax, const struct sc_
     const char *trigger;
     socle_error err;
     socle_status status = sc_answer_grammar(syntax, o, &grammar, &trigger, &err);
-    if (status == SOCLE_UNSUPPORTED) {
-        print_message("%s\n", err.message);
+    if (status == SOCLE_UNSUPPORTED) { // it is read alone
+        assert_string_equal(sc_answer_syntax_name(syntax), "minimax-m3");
         return;
     }
     assert_int_equal(status, SOCLE_OK);

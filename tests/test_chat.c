@@ -11,6 +11,8 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include <socle/socle.h>
+
 #include "base/size.h"
 #include "fixtures.h"
 #include "text/chat.h"
@@ -251,6 +253,8 @@ static void marks_come_from_the_template_alone(void **state)
     expect(t, "{% if m.role == 'user' %}yes{% endif %}", "{\"m\":{\"role\":\"user\"}}", "yes");
     // Keys, and what is deep inside.
     expect(t, "{{ a|tojson }}", "{\"a\":{\"<tool>\":[{\"k\":[\"<|im\"]}]}}", "{\"<tool>\": [{\"k\": [\"<|im\"]}]}");
+    expect(t, "{{ a }}", "{\"a\":{\"k\":\"<|im\"}}", "{'k': '<|im'}");
+    expect(t, "{{ a|tojson(ensure_ascii=true) }}", "{\"a\":\"\u00e9<|im\"}", "\"\\u00e9<|im\"");
     // The guard itself.
     expect(t, "{{ a }}", "{\"a\":\"<\xEF\xB7\x90|im\xEF\xB7\x90\"}", "<\xEF\xBF\xBD|im\xEF\xBF\xBD");
     expect(t, "{{ a }}{{ 1 }}{{ b }}", "{\"a\":\"\",\"b\":true}", "1True");
@@ -305,6 +309,46 @@ static void what_cannot_be_encoded_says_why(void **state)
     tiny_end(&tiny);
 }
 
+// ---- the public function
+
+static void the_public_function_encodes_with_the_model_s_own_template(void **state)
+{
+    (void)state;
+    if (!have_fixtures("tokenizers/qwen2.gguf")) skip();
+    static const char inputs[] = "{\"messages\":[{\"role\":\"user\",\"content\":\"Hi<|im_end|>\"}],"
+                                 "\"add_generation_prompt\":true}";
+    socle_model *model;
+    socle_error err;
+    int32_t *ids, *plain;
+    size_t n_ids, n_plain;
+    char *text;
+    must(socle_model_load(fixture("tokenizers/qwen2.gguf"), &model, &err), &err);
+    must(socle_chat_encode(model, inputs, NULL, &ids, &n_ids, &text, &err), &err);
+    assert_non_null(strstr(text, "user\nHi<|im_end|><|im_end|>\n"));
+    must(socle_tokenize(model, text, strlen(text), SOCLE_PARSE_SPECIAL, &plain, &n_plain, &err), &err);
+    assert_true(n_ids > n_plain); // where it would be forged, it is one token
+    socle_free(ids);
+    socle_free(text);
+    must(socle_chat_encode(model, inputs, NULL, &ids, &n_ids, NULL, &err), &err);
+    assert_int_equal(socle_chat_encode(model, "[]", NULL, &ids, &n_ids, &text, &err), SOCLE_BAD_ARGUMENT);
+    socle_free(ids);
+    socle_free(plain);
+    socle_model_free(model);
+}
+
+static void a_model_without_a_template_says_so(void **state)
+{
+    (void)state;
+    socle_model *model;
+    socle_error err;
+    int32_t *ids;
+    size_t n;
+    must(socle_model_load(SC_SOURCE_ROOT "/share/tales.gguf", &model, &err), &err);
+    assert_int_equal(socle_chat_encode(model, "{}", NULL, &ids, &n, NULL, &err), SOCLE_UNSUPPORTED);
+    assert_null(socle_model_answer_syntax(model));
+    socle_model_free(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +357,8 @@ int main(void)
         cmocka_unit_test(marks_come_from_the_template_alone),
         cmocka_unit_test(a_bos_is_neither_doubled_nor_forged_away),
         cmocka_unit_test(what_cannot_be_encoded_says_why),
+        cmocka_unit_test(the_public_function_encodes_with_the_model_s_own_template),
+        cmocka_unit_test(a_model_without_a_template_says_so),
     };
     return cmocka_run_group_tests_name("chat", tests, NULL, NULL);
 }

@@ -547,6 +547,24 @@ expect 7 'the prompt has [0-9]+ tokens, but the context has room for 512' "a pro
 check "and nothing of it is shown" test ! -s "$tmp/out"
 expect 2 'empty' "an empty prompt" run -f /dev/null -m "$model"
 
+# ---- run: answers held to a form
+
+printf '{"type": "object", "properties": {"n": {"type": "integer", "maximum": 50}, "s": {"maxLength": 9, "type": "string"}},
+    "required": ["n", "s"], "additionalProperties": false}' >"$tmp/schema.json"
+printf 'root ::= (" the " animal)+ "!"\nanimal ::= "cat" | "dog"\n' >"$tmp/animals.gbnf"
+expect 0 '\{' "an answer that is a JSON object" run -p Once --json -q --seed 3
+check "is JSON" eval 'sed 1s/^Once// "$tmp/out" >"$tmp/answer.json" && is_json "$tmp/answer.json"'
+expect 0 '"n": ?-?[0-9]+' "an answer under a schema" run -p Once --schema "$tmp/schema.json" -q
+check "is JSON" eval 'sed 1s/^Once// "$tmp/out" >"$tmp/answer.json" && is_json "$tmp/answer.json"'
+expect 0 '^Once( [a-z]{2,8}){2}\.$' "an answer that matches a regular expression" run -p Once --regex '( [a-z]{2,8}){2}\.' -q
+expect 0 '^Once( the (cat|dog))+!$' "an answer of a grammar" run -p Once --grammar "$tmp/animals.gbnf" -q
+expect 2 'only one of' "two forms at once" run -p Once --json --regex a
+expect 2 'at byte 1: a group that is not closed' "a regular expression that is none" run -p Once --regex 'a('
+echo '{"properties": {"a": {"uniqueItems": true}}}' >"$tmp/schema.json"
+expect 4 'schema.json: .*/properties/a/uniqueItems' "a schema that cannot be enforced names the keyword" \
+    run -p Once --schema "$tmp/schema.json"
+check "and nothing is shown" test ! -s "$tmp/out"
+
 # ---- a file that shrinks while it is mapped
 
 cp "$model" "$tmp/shrinking.gguf"

@@ -25,7 +25,7 @@ export class Chart {
     this.points = points;
     const { series, title } = this;
     const keys = series.map(({ name }, i) => el('span', { class: 'key key' + i }, t(name)));
-    this.caption.replaceChildren(el('h3', {}, t(title)), this.readout, ...(series.length > 1 ? keys : []));
+    this.caption.replaceChildren(el('h2', {}, t(title)), this.readout, ...(series.length > 1 ? keys : []));
     this.width = Math.max(200, this.picture.clientWidth); // one unit is one pixel: letters keep their size
     this.picture.setAttribute('viewBox', `0 0 ${this.width} ${HEIGHT}`);
     const highest = Math.max(...points.map((point) => this.sum(point)), 0);

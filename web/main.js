@@ -254,6 +254,7 @@ async function loadModels() {
     const wanted = read('model');
     list.replaceChildren(...models.map(({ id }) => el('option', { value: id, selected: id === wanted }, id)));
     list.disabled = models.length === 0;
+    contexts = new Map(models.map((model) => [model.id, model.n_context ?? model.context_length]));
     $('offline').hidden = true;
   } catch (error) {
     list.disabled = true;
@@ -261,11 +262,12 @@ async function loadModels() {
     $('offline').hidden = false;
     return;
   }
-  try {
-    const { models } = await serverStatus();
-    contexts = new Map(models.map(({ id, n_context: n }) => [id, n]));
-    drawContext();
-  } catch { /* how full the context is stays unsaid */ }
+  // A server may keep its status from those who may only chat: how full the context is then stays unsaid.
+  if (![...contexts.values()].some(Boolean)) {
+    const { models = [] } = await serverStatus().catch(() => ({}));
+    contexts = new Map(models.map((model) => [model.id, model.n_context]));
+  }
+  drawContext();
 }
 
 // All together

@@ -88,8 +88,8 @@ function colour(element, block) {
 function blockElement(block) {
   switch (block.kind) {
     case 'heading':
-      // The page's own headings are h1 and h2: those of an answer come below.
-      return el('h' + Math.min(block.level + 2, 6), { class: 'h' + block.level }, inline(block.text));
+      // The page's own headings are h1 and h2: those of an answer come below. Answers begin with # or ## alike.
+      return el('h' + Math.min(Math.max(block.level + 1, 3), 6), { class: 'h' + block.level }, inline(block.text));
     case 'code': return codeElement(block);
     case 'math': return el('pre', { class: 'math', tabindex: '0' }, block.text);
     case 'rule': return el('hr');

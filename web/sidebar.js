@@ -47,7 +47,7 @@ export class Sidebar {
       if (name !== group) {
         group = name;
         items = el('ul', { 'aria-label': t(name) });
-        this.list.append(el('h3', {}, t(name)), items);
+        this.list.append(el('h2', {}, t(name)), items);
       }
       items.append(this.item(conversation));
     }

@@ -28,7 +28,7 @@ const charts = [
 /** A number with a name over it, a line under it, and a bar if it is a share of something. */
 function tile(name, value, unit, under = '', filled = null) {
   return el('div', { class: 'tile' },
-    el('h3', {}, t(name)),
+    el('h2', {}, t(name)),
     el('p', { class: 'value' }, value, unit && el('small', {}, ` ${unit}`)),
     filled !== null && bar(t(name), filled),
     el('p', { class: 'hint' }, under));
@@ -95,8 +95,8 @@ function draw() {
   const history = Array.isArray(status.history) && status.history.length > 1 ? status.history : own;
   for (const chart of charts) chart.show(history);
   $('models').replaceChildren(table([t('name'), t('parameters'), t('context'), t('weights'), t('state')],
-    (status.models ?? []).map((model) => [model.id, compact(finite(model.n_parameters)),
-      t('contextTokensOf', { n: finite(model.n_context) }), model.weights ?? '',
+    (status.models ?? []).map((model) => [model.id, model.n_parameters ? compact(model.n_parameters) : '–',
+      model.n_context ? t('contextTokensOf', { n: model.n_context }) : '–', model.weights ?? '–',
       el('span', { class: model.loaded ? 'loaded' : 'unloaded' }, t(model.loaded ? 'loaded' : 'notLoaded'))])));
   const errors = status.recent_errors ?? [];
   $('errors').replaceChildren(errors.length === 0 ? el('p', { class: 'hint' }, t('noErrors'))

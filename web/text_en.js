@@ -116,7 +116,7 @@ export default {
   speedWriting: 'Writing', speedReading: 'Reading', tokensEachSecond: 'tokens/s',
   speedWritingHint: 'over all answers', speedReadingHint: 'new words of prompts',
   cache: 'Cache', cacheOf: '{n} of {max} pages of {tokens} tokens', hitRate: 'Found again',
-  hitRateHint: 'of the pages asked for',
+  hitRateHint: 'of the tokens of prompts',
   memory: 'Memory', requests: 'Requests', failedOf: { one: '{n} failed', other: '{n} failed' }, noneFailed: 'none failed',
   tokensRead: 'Tokens read', fromCache: '{share} from the cache', tokensWritten: 'Tokens written',
   history: 'The last minutes', chartSpeed: 'Tokens written each second', chartLoad: 'Requests: answering and waiting',

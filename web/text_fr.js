@@ -116,7 +116,7 @@ export default {
   speedWriting: 'Écriture', speedReading: 'Lecture', tokensEachSecond: 'jetons/s',
   speedWritingHint: 'toutes réponses ensemble', speedReadingHint: 'mots nouveaux des demandes',
   cache: 'Cache', cacheOf: '{n} pages sur {max}, de {tokens} jetons', hitRate: 'Retrouvé',
-  hitRateHint: 'des pages demandées',
+  hitRateHint: 'des jetons des demandes',
   memory: 'Mémoire', requests: 'Demandes', failedOf: { one: '{n} échec', other: '{n} échecs' }, noneFailed: 'aucun échec',
   tokensRead: 'Jetons lus', fromCache: '{share} du cache', tokensWritten: 'Jetons écrits',
   history: 'Les dernières minutes', chartSpeed: 'Jetons écrits par seconde', chartLoad: 'Demandes : en cours et en attente',

@@ -6,7 +6,6 @@
 
 #include "base/size.h"
 #include "text/answer_syntax.h"
-#include "text/answer_syntaxes.h"
 
 // Known in every answer. Marks that only one family writes stand with its syntax.
 static const struct sc_answer_pair common_pairs[] = {
@@ -21,6 +20,15 @@ static const struct sc_answer_pair common_pairs[] = {
 };
 
 // ---- syntaxes
+
+#define SC_ANSWER_SYNTAX(NAME) extern const struct sc_answer_syntax sc_answer_##NAME;
+#include "text/answer_syntaxes.h"
+#undef SC_ANSWER_SYNTAX
+static const struct sc_answer_syntax *const sc_answer_syntaxes[] = {
+#define SC_ANSWER_SYNTAX(NAME) &sc_answer_##NAME,
+#include "text/answer_syntaxes.h"
+#undef SC_ANSWER_SYNTAX
+};
 
 static bool teaches(struct sc_text source, const struct sc_answer_syntax *syntax)
 {
@@ -354,6 +362,8 @@ void sc_answer_push(struct sc_answer *a, const char *text, size_t n_bytes, sc_an
     memmove(a->held.data, a->held.data + a->n_taken, a->held.n_bytes + 1);
     a->n_taken = 0;
 }
+
+bool sc_answer_is_reasoning(const struct sc_answer *a) { return a->open != NULL; }
 
 bool sc_answer_end(struct sc_answer *a, sc_answer_sink *sink, void *context)
 {

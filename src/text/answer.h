@@ -99,6 +99,8 @@ void sc_answer_begin(struct sc_answer *answer, const struct sc_answer_syntax *sy
 const char *sc_answer_reasoning_end(const struct sc_answer *answer);
 // The sink must not call back.
 void sc_answer_push(struct sc_answer *answer, const char *text, size_t n_bytes, sc_answer_sink *sink, void *context);
+// Is the reasoning open? A trigger (below) that stands in it means nothing.
+bool sc_answer_is_reasoning(const struct sc_answer *answer);
 // Hands out what was held back, and frees. Returns false when memory ran out and something is missing.
 bool sc_answer_end(struct sc_answer *answer, sc_answer_sink *sink, void *context);
 

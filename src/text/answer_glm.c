@@ -21,6 +21,7 @@ static const struct sc_answer_tags tags = {
     .middles = { { "</arg_key>\n<arg_value>", SC_VALUE_ANY }, { "</arg_key><arg_value>", SC_VALUE_ANY } },
     .value_end = "</arg_value>",
     .call_end = "</tool_call>",
+    .line = SC_MAYBE_LINE,
 };
 
 const struct sc_answer_syntax sc_answer_glm = {
@@ -33,8 +34,8 @@ const struct sc_answer_syntax sc_answer_glm = {
     .written = { .trigger = "<tool_call>",
                  .opens = "",
                  .call = "<tool_call>",
-                 .arguments = "\n",
+                 .arguments = SC_MAYBE_LINE,
                  .ends = "</tool_call>",
-                 .between = "\n",
+                 .between = SC_MAYBE_LINE,
                  .closes = "" },
 };

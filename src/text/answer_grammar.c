@@ -64,17 +64,19 @@ static size_t mark_length(const char *text)
 }
 
 // A text and a space behind it, marks as literals of their own: only such a literal may also be a control token.
-static void write_literal(struct sc_buffer *out, const char *text)
+void sc_gbnf_literal(struct sc_buffer *out, const char *text)
 {
     const char *begin = text;
     while (*text) {
-        size_t n = mark_length(text);
+        bool line = *text == SC_MAYBE_LINE[0];
+        size_t n = line ? 1 : mark_length(text);
         if (n == 0) {
             text++;
             continue;
         }
         write_plain(out, (struct sc_text){ begin, (size_t)(text - begin) });
-        write_plain(out, (struct sc_text){ text, n });
+        if (line) sc_buffer_append_string(out, "\"\\n\"? ");
+        else write_plain(out, (struct sc_text){ text, n });
         begin = text += n;
     }
     write_plain(out, (struct sc_text){ begin, (size_t)(text - begin) });
@@ -85,7 +87,7 @@ static void write_piece(struct sc_buffer *out, const char *gbnf)
     if (gbnf) sc_buffer_printf(out, "%s ", gbnf);
 }
 
-static void write_json_terminal(struct sc_buffer *out, const json_t *schema)
+void sc_gbnf_json(struct sc_buffer *out, const json_t *schema)
 {
     char *text = json_dumps(schema, JSON_COMPACT | JSON_ENCODE_ANY);
     sc_buffer_printf(out, "%%json %s ", text ? text : "{}");
@@ -97,7 +99,7 @@ static void write_json_terminal(struct sc_buffer *out, const json_t *schema)
 // beginnings, which the first character alone can begin since it stands nowhere else in the mark,
 //
 //   part ::= P1 | P2 | …        NAME ::= ( [^1st] | part* ( P1 [^1st 2nd] | P2 [^1st 3rd] | … ) )* part* mark
-static void write_text_until(struct sc_buffer *out, const char *name, const char *mark)
+void sc_gbnf_text_until(struct sc_buffer *out, const char *name, const char *mark)
 {
     size_t first = character_length(mark), n;
     struct sc_buffer parts = { 0 }, ways = { 0 };
@@ -116,7 +118,7 @@ static void write_text_until(struct sc_buffer *out, const char *name, const char
     sc_buffer_printf(out, "%s-part ::= %s\n%s ::= ( [^", name, parts.data ? parts.data : "", name);
     write_character(out, mark, first);
     sc_buffer_printf(out, "] | %s-part* ( %s) )* %s-part* ", name, ways.data ? ways.data : "", name);
-    write_literal(out, mark);
+    sc_gbnf_literal(out, mark);
     sc_buffer_append_string(out, "\n");
     out->failed = out->failed || parts.failed || ways.failed;
     sc_buffer_free(&parts);
@@ -137,20 +139,28 @@ static json_t *schema_of(const json_t *parameters, const json_t *schema)
     return copy;
 }
 
-static const char *middle_of(const struct sc_answer_tags *tags, uint8_t type)
+// What may stand between key and value: the middles of this type, or of any.
+static void write_middle(struct sc_buffer *out, const struct sc_answer_tags *tags, uint8_t type)
 {
-    for (size_t i = 0; i < SC_COUNT(tags->middles) && tags->middles[i].text; i++)
-        if (tags->middles[i].type == type || tags->middles[i].type == SC_VALUE_ANY) return tags->middles[i].text;
-    return tags->middles[0].text;
+    bool first = true;
+    for (unsigned any = 0; any < 2 && first; any++) {
+        for (size_t i = 0; i < SC_COUNT(tags->middles) && tags->middles[i].text; i++) {
+            if (tags->middles[i].type != (any ? SC_VALUE_ANY : type)) continue;
+            sc_buffer_append_string(out, first ? "( " : "| ");
+            sc_gbnf_literal(out, tags->middles[i].text);
+            first = false;
+        }
+    }
+    sc_buffer_append_string(out, ") ");
 }
 
-static void write_choices(struct sc_buffer *out, const json_t *values)
+void sc_gbnf_choices(struct sc_buffer *out, const json_t *values)
 {
     sc_buffer_append_string(out, "( ");
     for (size_t i = 0; i < json_array_size(values); i++) {
         const char *text = json_string_value(json_array_get(values, i));
         if (i) sc_buffer_append_string(out, "| ");
-        if (text && *text) write_literal(out, text);
+        if (text && *text) sc_gbnf_literal(out, text);
         else sc_buffer_append_string(out, "\"\" ");
     }
     sc_buffer_append_string(out, ") ");
@@ -161,25 +171,29 @@ static void write_parameter(struct writer *w, const json_t *parameters, const ch
     const struct sc_answer_tags *tags = w->syntax->tags;
     uint8_t type = sc_answer_value_type(schema);
     const json_t *choices = json_object_get(schema, "enum");
-    write_literal(w->out, tags->open);
-    write_literal(w->out, key);
-    write_literal(w->out, middle_of(tags, type == SC_VALUE_JSON ? SC_VALUE_JSON : SC_VALUE_STRING));
-    if (tags->newlines) write_literal(w->out, "\n");
+    sc_gbnf_literal(w->out, tags->open);
+    sc_gbnf_literal(w->out, key);
+    write_middle(w->out, tags, type == SC_VALUE_JSON ? SC_VALUE_JSON : SC_VALUE_STRING);
+    if (tags->newlines) sc_gbnf_literal(w->out, "\n");
     bool chosen = type == SC_VALUE_STRING && json_array_size(choices) > 0;
-    if (type == SC_VALUE_JSON) {
+    const char *name = json_string_value(json_object_get(schema, "type"));
+    if (tags->python && name && strcmp(name, "boolean") == 0) {
+        sc_buffer_append_string(w->out, "( \"true\" | \"false\" | \"True\" | \"False\" ) ");
+    } else if (type == SC_VALUE_JSON) {
         json_t *whole = schema_of(parameters, schema);
-        write_json_terminal(w->out, whole);
+        sc_gbnf_json(w->out, whole);
         json_decref(whole);
     } else if (chosen) {
-        write_choices(w->out, choices);
+        sc_gbnf_choices(w->out, choices);
     } else {
         sc_buffer_append_string(w->out, "text ");
     }
-    if (chosen || type == SC_VALUE_JSON) write_literal(w->out, w->value_end);
-    sc_buffer_append_string(w->out, "\"\\n\"\n");
+    if (chosen || type == SC_VALUE_JSON) sc_gbnf_literal(w->out, w->value_end);
+    sc_gbnf_literal(w->out, tags->line);
+    sc_buffer_append_string(w->out, "\n");
 }
 
-static bool is_required(const json_t *parameters, const char *key)
+bool sc_answer_is_required(const json_t *parameters, const char *key)
 {
     const json_t *required = json_object_get(parameters, "required");
     for (size_t i = 0; i < json_array_size(required); i++) {
@@ -196,7 +210,7 @@ static void write_tags(struct writer *w, size_t tool, const json_t *parameters)
     size_t i = 0;
     sc_buffer_printf(w->out, "args-%zu ::= \"\" ", tool);
     json_object_foreach (properties, key, schema)
-        sc_buffer_printf(w->out, "arg-%zu-%zu%s ", tool, i++, is_required(parameters, key) ? "" : "?");
+        sc_buffer_printf(w->out, "arg-%zu-%zu%s ", tool, i++, sc_answer_is_required(parameters, key) ? "" : "?");
     sc_buffer_append_string(w->out, "\n");
     i = 0;
     json_object_foreach (properties, key, schema) {
@@ -211,7 +225,7 @@ static void write_name(struct writer *w, const char *name)
 {
     struct sc_buffer escaped = { 0 };
     if (w->syntax->written.in_json) sc_json_escape(&escaped, name, strlen(name));
-    write_literal(w->out, escaped.data ? escaped.data : name);
+    sc_gbnf_literal(w->out, escaped.data ? escaped.data : name);
     w->out->failed = w->out->failed || escaped.failed;
     sc_buffer_free(&escaped);
 }
@@ -223,15 +237,21 @@ static void write_tool(struct writer *w, size_t i, const json_t *tool)
     sc_buffer_printf(w->out, "tool-%zu ::= ", i);
     write_name(w, json_string_value(json_object_get(tool, "name")));
     write_piece(w->out, written->after_name);
-    write_literal(w->out, written->arguments);
+    sc_gbnf_literal(w->out, written->arguments);
     sc_buffer_printf(w->out, "args-%zu\n", i);
+    if (written->write_arguments) {
+        sc_buffer_printf(w->out, "args-%zu ::= ", i);
+        written->write_arguments(w->out, parameters);
+        sc_buffer_append_string(w->out, "\n");
+        return;
+    }
     if (w->syntax->tags) {
         write_tags(w, i, parameters);
         return;
     }
     json_t *any = parameters ? NULL : json_pack("{s:s}", "type", "object");
     sc_buffer_printf(w->out, "args-%zu ::= ", i);
-    write_json_terminal(w->out, parameters ? parameters : any);
+    sc_gbnf_json(w->out, parameters ? parameters : any);
     sc_buffer_append_string(w->out, "\n");
     json_decref(any);
 }
@@ -269,7 +289,7 @@ static void write_rest_of_call(struct writer *w)
     write_piece(w->out, written->before_name);
     sc_buffer_append_string(w->out, "tool ");
     write_piece(w->out, written->after_arguments);
-    write_literal(w->out, written->ends);
+    sc_gbnf_literal(w->out, written->ends);
 }
 
 // The beginning of the first call, or what of it stands behind the trigger.
@@ -280,7 +300,7 @@ static void write_opening(struct writer *w)
     sc_buffer_printf(&opening, "%s%s", written->opens, written->call);
     const char *text = opening.data ? opening.data : "";
     const char *trigger = w->options->choice == SC_ANSWER_AUTO ? strstr(text, written->trigger) : NULL;
-    write_literal(w->out, trigger ? trigger + strlen(written->trigger) : text);
+    sc_gbnf_literal(w->out, trigger ? trigger + strlen(written->trigger) : text);
     w->out->failed = w->out->failed || opening.failed;
     sc_buffer_free(&opening);
 }
@@ -298,9 +318,9 @@ static void write_reasoning(struct writer *w, const char **close)
     } else if (written->thinks) {
         *close = written->thought;
         sc_buffer_append_string(w->out, "( ");
-        write_literal(w->out, written->thinks);
+        sc_gbnf_literal(w->out, written->thinks);
         sc_buffer_append_string(w->out, "thought ");
-        write_literal(w->out, written->thought_then);
+        sc_gbnf_literal(w->out, written->thought_then);
         sc_buffer_append_string(w->out, ")? ");
     }
 }
@@ -316,19 +336,20 @@ static socle_status write_grammar(struct writer *w)
     bool more = w->options->parallel && written->between;
     if (more) {
         sc_buffer_append_string(w->out, "( ");
-        write_literal(w->out, written->between);
+        sc_gbnf_literal(w->out, written->between);
         sc_buffer_append_string(w->out, "call )* ");
     }
-    if (written->closes) write_literal(w->out, written->closes);
+    if (written->closes) sc_gbnf_literal(w->out, written->closes);
     sc_buffer_append_string(w->out, "\n");
     if (more) {
         sc_buffer_append_string(w->out, "call ::= ");
-        write_literal(w->out, written->call);
+        sc_gbnf_literal(w->out, written->call);
         write_rest_of_call(w);
         sc_buffer_append_string(w->out, "\n");
     }
-    if (close) write_text_until(w->out, "thought", close);
-    if (w->syntax->tags) write_text_until(w->out, "text", w->value_end);
+    if (close) sc_gbnf_text_until(w->out, "thought", close);
+    if (w->syntax->tags) sc_gbnf_text_until(w->out, "text", w->value_end);
+    if (written->write_rules) written->write_rules(w->out);
     return write_tools(w);
 }
 

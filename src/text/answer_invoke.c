@@ -1,12 +1,17 @@
-// Calls as tags with attributes, which say themselves whether a value is a string in DeepSeek V3.2 and V4 (where the
-// outer tag is tool_calls):
+// Calls as tags with attributes. DeepSeek V3.2, where a tag says whether its value is a string (V4 calls the outer tag
+// tool_calls), and MiniMax-M2:
 //
-//   <｜DSML｜function_calls>                                                       <minimax:tool_call>
-//   <｜DSML｜invoke name="weather">                                                <invoke name="weather">
-//   <｜DSML｜parameter name="city" string="true">Rome</｜DSML｜parameter>          <parameter
-//   name="city">Rome</parameter>
-//   </｜DSML｜invoke>                                                              </invoke>
-//   </｜DSML｜function_calls>                                                      </minimax:tool_call>
+//   <｜DSML｜function_calls>
+//   <｜DSML｜invoke name="weather">
+//   <｜DSML｜parameter name="city" string="true">Rome</｜DSML｜parameter>
+//   </｜DSML｜invoke>
+//   </｜DSML｜function_calls>
+//
+//   <minimax:tool_call>
+//   <invoke name="weather">
+//   <parameter name="city">Rome</parameter>
+//   </invoke>
+//   </minimax:tool_call>
 #include "text/answer_syntax.h"
 
 #define DSML "｜DSML｜"
@@ -31,6 +36,7 @@ static const struct sc_answer_tags dsml_tags = {
                  { "\">", SC_VALUE_ANY } },
     .value_end = "</" DSML "parameter>",
     .call_end = "</" DSML "invoke>",
+    .line = "\n",
 };
 
 const struct sc_answer_syntax sc_answer_deepseek_v32 = {
@@ -60,7 +66,7 @@ const struct sc_answer_syntax sc_answer_deepseek_v4 = {
                  .opens = "<" DSML "tool_calls>\n",
                  .call = "<" DSML "invoke name=\"",
                  .arguments = "\">\n",
-                 .ends = "</" DSML "invoke>\n",
+                 .ends = SC_MAYBE_LINE "</" DSML "invoke>\n",
                  .between = "",
                  .closes = "</" DSML "tool_calls>" },
 };
@@ -70,6 +76,7 @@ static const struct sc_answer_tags minimax_tags = {
     .middles = { { "\">", SC_VALUE_ANY } },
     .value_end = "</parameter>",
     .call_end = "</invoke>",
+    .line = "\n",
 };
 
 const struct sc_answer_syntax sc_answer_minimax_m2 = {

@@ -27,6 +27,8 @@ static const struct sc_answer_tags with_newlines = {
     .value_end = "</parameter>",
     .call_end = "</function>",
     .newlines = true,
+    .line = "\n",
+    .python = true,
 };
 
 const struct sc_answer_syntax sc_answer_qwen_coder = {
@@ -50,6 +52,8 @@ static const struct sc_answer_tags without_newlines = {
     .middles = { { ">", SC_VALUE_ANY } },
     .value_end = "</parameter>",
     .call_end = "</function>",
+    .line = "\n",
+    .python = true,
 };
 
 const struct sc_answer_syntax sc_answer_seed = {

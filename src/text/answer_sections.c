@@ -87,7 +87,7 @@ const struct sc_answer_syntax sc_answer_solar = {
     .written = { .trigger = "<|tool_calls|>",
                  .opens = "<|tool_calls|>",
                  .call = "<|tool_call:begin|>",
-                 .before_name = "[a-z0-9]{10} \"<|tool_call:name|>\"",
+                 .before_name = "[a-zA-Z0-9_-]+ \"<|tool_call:name|>\"",
                  .arguments = "<|tool_call:args|>",
                  .ends = "<|tool_call:end|>",
                  .between = "",

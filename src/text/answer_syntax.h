@@ -1,7 +1,8 @@
 // What a syntax of tool calls is, and what its files read with. A syntax is one file with one `const` descriptor:
 //
-//   <tool_call>␠{"name": "weather", "arguments": {"city": "Rome"}, …}␠</tool_call>
-//   begins ───┘└ head: reads up to here ────────┘└ arguments ────┘└─┘  └ fillers
+//   <tool_call> {"name": "weather", "arguments": {"city": "Rome"}, …} </tool_call>
+//   └ begins ─┘                                  └ arguments ────┘    └ fillers ─┘
+//   └ head ─────────────────────────────────────┘                └ tail ┘
 //
 // The head is a function over the text from the mark on. It is asked again whenever more text has come, and must judge
 // a longer text as it judged the shorter one, unless that was SC_READ_MORE. The arguments are JSON text, or tags.
@@ -67,8 +68,13 @@ struct sc_answer_tags {
     } middles[4];
     const char *value_end;
     const char *call_end;
-    bool newlines; // one newline is put before and behind each value
+    bool newlines;    // one newline is put before and behind each value
+    const char *line; // what a grammar puts behind value_end
+    bool python;      // True and False are written, too
 };
+
+// In what a grammar writes: a newline may stand here.
+#define SC_MAYBE_LINE "\r"
 
 // How a grammar writes calls:  opens (call NAME arguments ARGS ends) (between …)* closes
 struct sc_answer_written {
@@ -79,6 +85,9 @@ struct sc_answer_written {
     // Around reasoning that may come first, and behind it; NULL: only what the prompt opened.
     const char *thinks, *thought, *thought_then;
     bool in_json; // the name is inside a JSON string
+    // Where arguments are neither JSON nor tags: the body of a tool's rule for them, and the rules that it uses.
+    void (*write_arguments)(struct sc_buffer *out, const json_t *parameters);
+    void (*write_rules)(struct sc_buffer *out);
 };
 
 struct sc_answer_syntax {
@@ -133,6 +142,16 @@ void sc_answer_write_value(struct sc_buffer *out, struct sc_text text, uint8_t t
 const json_t *sc_answer_tool_named(const json_t *tools, const char *name);
 const json_t *sc_answer_tool_parameters(const json_t *tool);
 uint8_t sc_answer_value_type(const json_t *schema);
+
+bool sc_answer_is_required(const json_t *parameters, const char *key);
+
+// Pieces of GBNF, each with a space behind it: a text, with marks as literals of their own; JSON under a schema; one of
+// some strings. And a whole rule: any text that ends with the first `mark` in it, whose first character stands nowhere
+// else in it.
+void sc_gbnf_literal(struct sc_buffer *out, const char *text);
+void sc_gbnf_json(struct sc_buffer *out, const json_t *schema);
+void sc_gbnf_choices(struct sc_buffer *out, const json_t *strings);
+void sc_gbnf_text_until(struct sc_buffer *out, const char *name, const char *mark);
 
 // The i-th pair of reasoning marks: those known in every answer, then the syntax's own; NULL past the last.
 const struct sc_answer_pair *sc_answer_pair_at(const struct sc_answer_syntax *syntax, size_t i);

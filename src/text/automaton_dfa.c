@@ -7,7 +7,7 @@
 #include "base/size.h"
 #include "text/vocabulary.h"
 
-enum { WORK_MAX = 150 * 1000 * 1000 };
+enum { WORK_MAX = 30 * 1000 * 1000 };
 
 bool sc_builder_work(struct sc_grammar_builder *b, uint64_t steps)
 {

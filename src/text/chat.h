@@ -11,9 +11,8 @@
 // is a plain word.
 //
 // The limits: a template that makes marks of its inputs ("<|" + role + "|>") or changes their letters (`lower`) can
-// still be made to write one; one that prints a dictionary as Python does shows a guard as \ufdd0. What a template
-// itself reads out of a message by a mark ("</think>" in an assistant's text) it no longer finds: reasoning belongs in
-// a field of its own.
+// still be made to write one. What a template itself reads out of a message by a mark ("</think>" in an assistant's
+// text) it no longer finds: reasoning belongs in a field of its own.
 #ifndef SC_TEXT_CHAT_H
 #define SC_TEXT_CHAT_H
 

@@ -410,6 +410,7 @@ static void lay_out(struct compiler *c, uint32_t root)
     const struct rule_info *info = &c->rules[root];
     g->start = info->dfa ? info->base : g->string_start;
     g->start_limit = info->limit;
+    sc_grammar_find_loops(g);
 }
 
 static void compile(struct compiler *c, uint32_t root)

@@ -19,6 +19,7 @@ struct sc_grammar_state {
     uint32_t n_calls, n_tokens;
     uint16_t n_edges;
     uint8_t flags;
+    uint8_t loops; // kinds of bytes (SC_BELOW_…) on which it stays, or comes back with every character
 };
 
 struct sc_grammar_call {
@@ -65,6 +66,9 @@ static inline uint32_t sc_grammar_step(const struct sc_grammar *g, uint32_t stat
 // Compiles what can be reached from the rule `root`; frees nothing of the builder. (grammar_compile.c)
 socle_status sc_grammar_compile(struct sc_grammar_builder *b, uint32_t root, struct sc_grammar **out, socle_error *err);
 
+// Sets the loops of all states. (grammar_loops.c)
+void sc_grammar_find_loops(struct sc_grammar *grammar);
+
 // ---- JSON (grammar_json.c). Nodes of texts; white space as docs/constraints.md says.
 
 struct sc_node *sc_json_value(struct sc_grammar_builder *b);
@@ -85,6 +89,8 @@ struct sc_node *sc_json_colon(struct sc_grammar_builder *b);
 // open, space, contents, space, close
 struct sc_node *sc_json_wrap(struct sc_grammar_builder *b, const char *open, struct sc_node *contents,
                              const char *close);
+// A whole text: the value, and what may stand before it.
+struct sc_node *sc_json_text(struct sc_grammar_builder *b, struct sc_node *value);
 // A rule of its own for a node.
 struct sc_node *sc_json_own_rule(struct sc_grammar_builder *b, const char *name, struct sc_node *body);
 

@@ -2,7 +2,7 @@
 //
 // White space is what writers of JSON put, and bounded, so that a model cannot go on with it for ever: after an opening
 // bracket or a comma and before a closing bracket nothing, one space, or a line end and an indentation; after a colon
-// nothing or one space. Numbers have at most 18 digits before and after the point and an exponent of two digits, so
+// nothing or one space; before a whole text nothing, a space or a line end. Numbers have at most 18 digits before and after the point and an exponent of two digits, so
 // every reader can hold them.
 #include "text/grammar_internal.h"
 
@@ -178,11 +178,16 @@ struct sc_node *sc_json_wrap(struct sc_grammar_builder *b, const char *open, str
                     sc_node_string(b, close));
 }
 
+struct sc_node *sc_json_text(struct sc_grammar_builder *b, struct sc_node *value)
+{
+    return SEQUENCE(b, CHOICE(b, sc_node_empty(b), sc_node_string(b, " "), sc_node_string(b, "\n")), value);
+}
+
 socle_status sc_grammar_json(bool only_objects, struct sc_grammar **out, socle_error *err)
 {
     struct sc_grammar_builder b;
     sc_builder_init(&b);
-    struct sc_node *body = SEQUENCE(&b, sc_json_space(&b), only_objects ? sc_json_object(&b) : sc_json_value(&b));
+    struct sc_node *body = sc_json_text(&b, only_objects ? sc_json_object(&b) : sc_json_value(&b));
     uint32_t root = sc_builder_rule(&b, sc_text_of("root"));
     if (root != UINT32_MAX) b.rules[root].body = body;
     socle_status status = sc_grammar_compile(&b, root, out, err);

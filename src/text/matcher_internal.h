@@ -41,9 +41,11 @@ struct sc_exit_list {
     uint32_t n, capacity;
 };
 
-// The mask of one state.
+// A kept mask: of a state by itself, or (SC_LIMITED_MASKS of them, behind all states) of a string with so many characters
+// left, between two of them.
+enum { SC_LIMITED_MASKS = 64 };
 struct sc_mask_entry {
-    uint32_t state; // 0: free
+    uint32_t key; // the state, or n_states + characters left; 0: free
     bool is_direct; // too many exits to keep: it is computed each time
     uint64_t *mask;
     struct sc_exit *exits;
@@ -55,7 +57,7 @@ struct sc_token_masks {
     const struct sc_token_index *index;
     int32_t *literal_tokens; // [n_literals] the control token with this text, or -1
     pthread_mutex_t lock;    // of what follows
-    uint32_t *slots;         // [n_states] entry + 1
+    uint32_t *slots;         // [n_states + SC_LIMITED_MASKS] entry + 1
     struct sc_mask_entry *entries;
     uint32_t n_entries, next; // the oldest entry makes room
 };

@@ -11,7 +11,7 @@ enum { CACHE_BYTES_MAX = 32 * 1024 * 1024, EXITS_MAX = 32768, ENTRIES_MIN = 16 }
 
 static void forget(struct sc_token_masks *masks, struct sc_mask_entry *entry)
 {
-    if (entry->state) masks->slots[entry->state] = 0;
+    if (entry->key) masks->slots[entry->key] = 0;
     free(entry->mask);
     free(entry->exits);
     *entry = (struct sc_mask_entry){ 0 };
@@ -37,9 +37,9 @@ socle_status sc_token_masks_create(const struct sc_grammar *grammar, const struc
     masks->grammar = grammar;
     masks->index = index;
     size_t fitting = CACHE_BYTES_MAX / (index->n_words * 8 + 8192);
-    masks->n_entries = (uint32_t)SC_MIN(SC_MAX(fitting, (size_t)ENTRIES_MIN), (size_t)grammar->n_states);
+    masks->n_entries = (uint32_t)SC_MIN(SC_MAX(fitting, (size_t)ENTRIES_MIN), (size_t)grammar->n_states + SC_LIMITED_MASKS);
     masks->literal_tokens = calloc((size_t)grammar->n_literals + 1, sizeof *masks->literal_tokens);
-    masks->slots = calloc(grammar->n_states, sizeof *masks->slots);
+    masks->slots = calloc((size_t)grammar->n_states + SC_LIMITED_MASKS, sizeof *masks->slots);
     masks->entries = calloc(masks->n_entries, sizeof *masks->entries);
     pthread_mutex_init(&masks->lock, NULL);
     if (!masks->literal_tokens || !masks->slots || !masks->entries) {
@@ -100,6 +100,15 @@ static inline bool step_simply(struct sc_matcher *m, const struct sc_level *from
     return true;
 }
 
+// Does the level stay as it is by every byte below?
+static bool takes_all_below(struct sc_matcher *m, const struct sc_level *level, unsigned below)
+{
+    if (level->n != 1 || level->exits || level->ended) return false;
+    const struct sc_head *head = &m->heads[level->first];
+    if (head->limit >= SC_LIMIT_FIRST) return false;
+    return (below & ~(unsigned)m->masks->grammar->states[head->state].loops) == 0;
+}
+
 // Allows the tokens of nodes [begin, end) whose bytes can follow the level of their parents, which is set, and notes
 // exits.
 static void walk(struct sc_matcher *m, uint32_t begin, uint32_t end, uint64_t *mask)
@@ -114,7 +123,13 @@ static void walk(struct sc_matcher *m, uint32_t begin, uint32_t end, uint64_t *m
         if (level->exits) add_exit(m, i, level->exit_count);
         if (m->steps > SC_MASK_STEPS_MAX) m->overflowed = true;
         m->steps++;
-        i = level->alive ? i + 1 : node->skip;
+        if (level->alive && node->below && takes_all_below(m, level, node->below)) {
+            for (uint32_t k = i + 1; k < node->skip; k++)
+                if (index->nodes[k].token >= 0) allow(index, mask, index->nodes[k].token);
+            i = node->skip;
+        } else {
+            i = level->alive ? i + 1 : node->skip;
+        }
     }
 }
 
@@ -130,12 +145,13 @@ static void compute(struct sc_matcher *m, uint32_t state, uint64_t *mask)
     walk(m, 0, m->masks->index->n_nodes, mask);
 }
 
-// Keeps a copy of what was computed. Without memory nothing is kept.
-static void keep(struct sc_matcher *m, uint32_t state, const uint64_t *mask)
+// Keeps a copy of a mask and its exits (n_exits above EXITS_MAX: only that they are too many). Without memory nothing is
+// kept.
+static void keep(struct sc_matcher *m, uint32_t key, const uint64_t *mask, uint32_t n_exits)
 {
     struct sc_token_masks *masks = m->masks;
-    bool is_direct = m->exits.n > EXITS_MAX;
-    size_t n_bytes = masks->index->n_words * sizeof *mask, n_exit_bytes = m->exits.n * sizeof(struct sc_exit);
+    bool is_direct = n_exits > EXITS_MAX;
+    size_t n_bytes = masks->index->n_words * sizeof *mask, n_exit_bytes = n_exits * sizeof(struct sc_exit);
     uint64_t *copy = is_direct ? NULL : malloc(n_bytes + 1);
     struct sc_exit *exits = is_direct ? NULL : malloc(n_exit_bytes + 1);
     if (!is_direct && (!copy || !exits)) {
@@ -145,16 +161,16 @@ static void keep(struct sc_matcher *m, uint32_t state, const uint64_t *mask)
     }
     if (!is_direct) memcpy(copy, mask, n_bytes);
     if (!is_direct && n_exit_bytes) memcpy(exits, m->exits.items, n_exit_bytes);
-    struct sc_mask_entry entry = { state, is_direct, copy, exits, is_direct ? 0 : m->exits.n };
+    struct sc_mask_entry entry = { key, is_direct, copy, exits, is_direct ? 0 : n_exits };
     pthread_mutex_lock(&masks->lock);
-    if (masks->slots[state]) { // another thread was faster
+    if (masks->slots[key]) { // another thread was faster
         free(copy);
         free(exits);
     } else {
         struct sc_mask_entry *place = &masks->entries[masks->next];
         forget(masks, place);
         *place = entry;
-        masks->slots[state] = ++masks->next;
+        masks->slots[key] = ++masks->next;
         masks->next %= masks->n_entries;
     }
     pthread_mutex_unlock(&masks->lock);
@@ -178,7 +194,7 @@ static bool fetch(struct sc_matcher *m, uint32_t state, uint64_t *mask)
     if (found) return !is_direct;
     compute(m, state, mask);
     if (m->failed || m->overflowed) return true;
-    keep(m, state, mask);
+    keep(m, state, mask, m->exits.n);
     return m->exits.n <= EXITS_MAX;
 }
 
@@ -213,6 +229,22 @@ static void apply_limit(struct sc_matcher *m, struct sc_head head, uint32_t n_le
     }
 }
 
+static void limit_mask(struct sc_matcher *m, struct sc_head head, uint64_t *mask)
+{
+    struct sc_token_masks *masks = m->masks;
+    const struct sc_grammar *g = masks->grammar;
+    uint32_t max = g->limits[head.limit].max, n_left = max - SC_MIN(head.count, max);
+    if (n_left >= SC_INDEX_TOKEN_BYTES_MAX) return;
+    uint32_t key = head.state == g->string_body && n_left < SC_LIMITED_MASKS ? g->n_states + n_left : 0;
+    pthread_mutex_lock(&masks->lock);
+    bool found = key && masks->slots[key];
+    if (found) memcpy(mask, masks->entries[masks->slots[key] - 1].mask, masks->index->n_words * sizeof *mask);
+    pthread_mutex_unlock(&masks->lock);
+    if (found) return;
+    apply_limit(m, head, n_left, mask);
+    if (key && !m->failed) keep(m, key, mask, 0);
+}
+
 // ---- whole masks
 
 // Goes on beyond the exits of a head's rule, with the stack it really has.
@@ -238,17 +270,13 @@ static void pass_exits(struct sc_matcher *m, const struct sc_head *head, uint64_
 static void add_head(struct sc_matcher *m, struct sc_head head, uint64_t *allowed)
 {
     const struct sc_token_index *index = m->masks->index;
-    const struct sc_grammar *g = m->masks->grammar;
     if (!fetch(m, head.state, m->scratch)) {
         sc_level_begin(m, &m->levels[0], m->position.n);
         sc_level_add(m, &m->levels[0], head);
         walk(m, 0, index->n_nodes, allowed);
         return;
     }
-    if (head.limit >= SC_LIMIT_FIRST) {
-        uint32_t max = g->limits[head.limit].max, n_left = max - SC_MIN(head.count, max);
-        if (n_left < SC_INDEX_TOKEN_BYTES_MAX) apply_limit(m, head, n_left, m->scratch);
-    }
+    if (head.limit >= SC_LIMIT_FIRST) limit_mask(m, head, m->scratch);
     for (size_t i = 0; i < index->n_words; i++) allowed[i] |= m->scratch[i];
     if (m->exits.n) pass_exits(m, &head, allowed);
 }

@@ -249,8 +249,9 @@ void sc_schema_gather(struct sc_schema *s, struct sc_conjunction *list)
         const char *pointer;
         if (reference && !json_is_string(reference))
             sc_schema_fail(s, SOCLE_BAD_ARGUMENT, c.pointer, "$ref", "expected a text");
-        const json_t *target =
-            reference ? sc_schema_resolve(s, json_string_value(reference), c.pointer, &pointer) : NULL;
+        const json_t *target = json_is_string(reference)
+                                   ? sc_schema_resolve(s, json_string_value(reference), c.pointer, &pointer)
+                                   : NULL;
         if (target) sc_conjunction_add(s, list, child_of(&c, target, pointer));
         if (all && (!json_is_array(all) || !json_array_size(all)))
             sc_schema_fail(s, SOCLE_BAD_ARGUMENT, c.pointer, "allOf", "expected a list of schemas");
@@ -412,7 +413,10 @@ static unsigned types_of(struct sc_schema *s, const struct sc_conjunction *all, 
         const json_t *type = json_object_get(negated, "type"), *values = json_object_get(negated, "enum");
         const json_t *one = json_object_get(negated, "const");
         if (type) types &= ~sc_schema_types(s, type, sc_schema_at(s, c->pointer, "not"));
-        if (json_object_get(negated, "pattern")) types &= SC_TYPE_STRING; // other values match every pattern
+        const json_t *pattern = json_object_get(negated, "pattern");
+        if ((pattern && !json_is_string(pattern)) || (values && !json_is_array(values)))
+            sc_schema_fail(s, SOCLE_BAD_ARGUMENT, c->pointer, "not", "expected a text as pattern, a list as enum");
+        if (pattern) types &= SC_TYPE_STRING; // other values match every pattern
         for (size_t k = 0; k < (one ? 1 : json_array_size(values)); k++) {
             const json_t *value = one ? one : json_array_get(values, k);
             unsigned kind = sc_json_type_of(value);
@@ -552,8 +556,7 @@ socle_status sc_grammar_from_json_schema(struct sc_text source, struct sc_gramma
                        problem.column, problem.text);
     struct sc_grammar_builder b;
     sc_builder_init(&b);
-    struct sc_node *parts[] = { sc_json_space(&b), sc_schema_node(&b, document, "a JSON Schema") };
-    struct sc_node *body = sc_builder_failed(&b) ? NULL : sc_node_sequence(&b, parts, 2);
+    struct sc_node *body = sc_json_text(&b, sc_schema_node(&b, document, "a JSON Schema"));
     uint32_t root = sc_builder_rule(&b, sc_text_of("root"));
     if (root != UINT32_MAX) b.rules[root].body = body;
     socle_status status = sc_grammar_compile(&b, root, out, err);

@@ -45,6 +45,8 @@ static void gather(struct sc_schema *s, struct array *a)
         a->n_prefix = SC_MAX(a->n_prefix, json_array_size(first));
         if (sc_schema_count(s, c, "minItems", &count)) a->min = SC_MAX(a->min, count);
         if (sc_schema_count(s, c, "maxItems", &count)) a->max = SC_MIN(a->max, count);
+        if (unique && !json_is_boolean(unique))
+            sc_schema_fail(s, SOCLE_BAD_ARGUMENT, c->pointer, "uniqueItems", "expected true or false");
         if (json_is_true(unique)) a->unique = c;
         gather_contains(s, a, c);
     }

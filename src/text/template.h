@@ -37,6 +37,9 @@ struct sc_template_options {
     const char *now; // what strftime_now sees, "2026-01-15T12:00:00"; NULL: the local time
 };
 
+// U+FDD0, by which text/chat.c guards its inputs: never written as an escape, so that it can be taken out again.
+enum { SC_TEMPLATE_GUARD = 0xFDD0 };
+
 // The longest source that sc_template_parse takes, and the deepest nesting of its expressions and blocks.
 enum { SC_TEMPLATE_SOURCE_BYTES_MAX = 4 * 1024 * 1024, SC_TEMPLATE_NESTING_MAX = 200 };
 

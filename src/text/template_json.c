@@ -38,6 +38,10 @@ static bool write_string(struct writer *writer, const struct string *string)
             continue;
         }
         uint32_t point = sc_template_point(string->data + i, &n);
+        if (point == SC_TEMPLATE_GUARD) {
+            i += n;
+            continue;
+        }
         if (!sc_template_write(writer->run, string->data + begin, i - begin) || !write_escape(writer, point))
             return false;
         i += n;

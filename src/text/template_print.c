@@ -72,7 +72,8 @@ static bool print_string_repr(struct run *run, const struct string *string)
         bool ok;
         if (point == (uint32_t)quote || point == '\\')
             ok = sc_template_write_string(run, "\\") && sc_template_write(run, string->data + i, 1);
-        else if (sc_template_is_printable(point)) ok = sc_template_write(run, string->data + i, n);
+        else if (sc_template_is_printable(point) || point == SC_TEMPLATE_GUARD)
+            ok = sc_template_write(run, string->data + i, n);
         else ok = write_char_escaped(run, point);
         if (!ok) return false;
     }

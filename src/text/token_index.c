@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "text/utf8.h"
 
 struct sorted_token {
     struct sc_text bytes;
@@ -41,6 +42,61 @@ static uint32_t count_nodes(const struct sorted_token *tokens, uint32_t n)
         before = tokens[i].bytes;
     }
     return n_nodes;
+}
+
+unsigned sc_below_kind(uint8_t byte)
+{
+    bool letter = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9');
+    return byte < ' ' || byte == 0x7F ? SC_BELOW_CONTROL
+           : byte == ' '              ? SC_BELOW_SPACE
+           : byte == '"'              ? SC_BELOW_QUOTE
+           : byte == '\\'             ? SC_BELOW_BACKSLASH
+           : letter                   ? SC_BELOW_WORD
+                                      : SC_BELOW_MARK;
+}
+
+// A character that has begun on the way to a node.
+struct begun {
+    char bytes[4];
+    uint8_t n;
+    bool broken; // these bytes are no UTF-8
+};
+
+// The kind of each node's own byte goes to kinds[n_nodes]; nodes inside a character are marked.
+static void classify(struct sc_token_index *index, uint8_t *kinds)
+{
+    struct begun path[SC_INDEX_TOKEN_BYTES_MAX + 1] = { 0 };
+    for (uint32_t i = 0; i < index->n_nodes; i++) {
+        struct sc_token_node *node = &index->nodes[i];
+        struct begun at = path[node->depth - 1];
+        size_t n_total = 0;
+        bool begins = at.n == 0 && sc_utf8_is_lead(node->byte);
+        kinds[i] = SC_BELOW_UNICODE;
+        if (at.n == 0 && node->byte < 0x80) {
+            kinds[i] = (uint8_t)sc_below_kind(node->byte);
+        } else if (begins || (at.n > 0 && sc_utf8_may_follow(at.bytes, at.n, node->byte, &n_total))) {
+            at.bytes[at.n++] = (char)node->byte;
+            if (!begins && at.n == n_total) at.n = 0;
+        } else {
+            at.broken = true;
+        }
+        if (at.broken) kinds[i] = SC_BELOW_BROKEN;
+        node->below = at.n > 0 || at.broken ? SC_BELOW_BROKEN : 0;
+        path[node->depth] = at;
+    }
+}
+
+// From the last node to the first: below a node is what its children are and what is below them.
+static void gather_below(struct sc_token_index *index, const uint8_t *kinds)
+{
+    uint8_t below[SC_INDEX_TOKEN_BYTES_MAX + 1] = { 0 }; // the parent at each depth
+    for (uint32_t i = index->n_nodes; i-- > 0;) {
+        struct sc_token_node *node = &index->nodes[i];
+        uint8_t under = below[node->depth];
+        below[node->depth] = 0;
+        below[node->depth - 1] |= under | kinds[i];
+        node->below = under ? (uint8_t)(under | node->below) : 0;
+    }
 }
 
 // Closes the nodes of the path that are deeper than `depth`.
@@ -94,6 +150,11 @@ static socle_status fill(struct sc_token_index *index, struct sorted_token *toke
     index->nodes = calloc(n_nodes + 1, sizeof *index->nodes);
     if (!index->nodes) return sc_fail_memory(err, n_nodes * sizeof *index->nodes, "an index of tokens");
     lay_tree(index, tokens, n);
+    uint8_t *kinds = malloc(n_nodes + 1);
+    if (!kinds) return sc_fail_memory(err, n_nodes, "an index of tokens");
+    classify(index, kinds);
+    gather_below(index, kinds);
+    free(kinds);
     return SOCLE_OK;
 }
 

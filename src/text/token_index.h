@@ -12,12 +12,26 @@
 
 enum { SC_INDEX_TOKEN_BYTES_MAX = 512 };
 
+// What the bytes below a node are, so that a state that loops on all of them takes the whole branch at once.
+enum {
+    SC_BELOW_CONTROL = 1, // below U+0020, and U+007F
+    SC_BELOW_SPACE = 2,
+    SC_BELOW_QUOTE = 4,     // "
+    SC_BELOW_BACKSLASH = 8,
+    SC_BELOW_WORD = 16,     // letters and digits
+    SC_BELOW_MARK = 32,     // other ASCII
+    SC_BELOW_UNICODE = 64,  // UTF-8 beyond ASCII that begins below; the last character may be cut short
+    SC_BELOW_BROKEN = 128,  // anything else
+};
+unsigned sc_below_kind(uint8_t byte); // of an ASCII byte
+
 struct sc_token_node {
     uint32_t skip;
     int32_t token; // the one that ends here, or -1; others with the same bytes follow by next_same
     uint16_t depth; // 1 for a first byte
     uint16_t deepest; // depth of the deepest token from here on
     uint8_t byte;
+    uint8_t below;
 };
 
 struct sc_token_index {

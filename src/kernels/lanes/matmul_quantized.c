@@ -328,6 +328,12 @@ TILE_INLINE void stream_blocks(const struct product *p, const struct tile *tile,
     push(x, 0, 1, &a);
 }
 
+TILE_INLINE lanes_i32 add_scaled(lanes_i32 total, lanes_i32 sum, const int32_t *scale, unsigned options)
+{
+    if (options & NARROW) return lanes_mac(total, sum, lanes_load_i(scale));
+    return lanes_add_i(total, lanes_mul_i(lanes_load_i(scale), sum));
+}
+
 TILE_INLINE void stream_groups(const struct product *p, const struct tile *tile, const uint8_t *codes, size_t per,
                                unsigned bits, unsigned options, const struct part *x)
 {
@@ -342,12 +348,9 @@ TILE_INLINE void stream_groups(const struct product *p, const struct tile *tile,
         else quads.sums[1] = lanes_set_i(0);
         unpack_block(&p->unpacking, bits, codes, &quads);
         if (per == 32) quads.sums[0] = lanes_add_i(quads.sums[0], quads.sums[1]);
-#pragma GCC unroll 2
-        for (size_t g = 0; g < 32 / per; g++) {
-            lanes_i32 scale = lanes_load_i(tile->scale[b * (32 / per) + g]);
-            total = options & NARROW ? lanes_mac(total, quads.sums[g], scale)
-                                     : lanes_add_i(total, lanes_mul_i(scale, quads.sums[g]));
-        }
+        const int32_t *scale = tile->scale[b * (32 / per)];
+        total = add_scaled(total, quads.sums[0], scale, options);
+        if (per == 16) total = add_scaled(total, quads.sums[1], scale + SC_LANES, options);
     }
     if (has_min) add_sums(tile->mins[0], 256 / per / 2, x, 0, 1, &mins);
     lanes_f32 a = lanes_fma(lanes_load(tile->d[0]), lanes_of_i32(total), lanes_zero());
