@@ -14,6 +14,7 @@
 #include "text/merge.h"
 #include "text/normalize.h"
 #include "text/pretokenize.h"
+#include "text/utf8.h"
 #include "tiny_vocabulary.h"
 
 static void must(socle_status status, const socle_error *err)
@@ -672,6 +673,21 @@ static void test_odd_vocabularies(void **state)
     test_free(giant);
 }
 
+static void test_mending(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        { "", "" },           { "plain", "plain" },           { "caf\xc3\xa9", "caf\xc3\xa9" }, { "cut \xc3", "cut ?" },
+        { "\xff\xc3+", "??+" }, { "\xed\xa0\x80.", "???." },   { "\xe2\x82\xac\xe2\x82", "\xe2\x82\xac??" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "%s", cases[i][0]);
+        sc_utf8_mend(text);
+        assert_string_equal(text, cases[i][1]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -689,6 +705,7 @@ int main(void)
         cmocka_unit_test(test_no_text_side),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_odd_vocabularies),
+        cmocka_unit_test(test_mending),
         cmocka_unit_test(test_fixture_long_inputs),
     };
     return cmocka_run_group_tests_name("tokenizer", tests, NULL, NULL);

@@ -28,7 +28,7 @@ static void begin(struct generation *g)
 {
     json_t *message = json_pack("{s:s, s:s, s:s, s:s, s:[], s:n, s:n, s:{s:i, s:i}}", "id", g->id, "type", "message",
                                 "role", "assistant", "model", g->model->id, "content", "stop_reason", "stop_sequence",
-                                "usage", "input_tokens", 0, "output_tokens", 0);
+                                "usage", "input_tokens", (int)g->choices[0].n_prompt, "output_tokens", 0);
     send_event(g->choices, "message_start", json_pack("{s:s, s:o}", "type", "message_start", "message", message));
 }
 
@@ -219,6 +219,7 @@ static bool read_tools(struct exchange *ex, struct chat_inputs *out)
     if (!choice || strcmp(choice, "auto") == 0) return true;
     out->choice = SC_ANSWER_REQUIRED;
     if (strcmp(choice, "any") == 0) return true;
+    out->serial = true; // the one that is named, once
     out->tool = json_string_value(json_object_get(asked, "name"));
     if (strcmp(choice, "tool") == 0 && out->tool) return true;
     exchange_fail(ex, 400, NULL, NULL, "tool_choice: expected the type 'auto', 'any', 'tool' with a name, or 'none'");

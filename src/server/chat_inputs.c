@@ -185,9 +185,20 @@ static bool read_choice(struct exchange *ex, json_t *tools, struct chat_inputs *
     if (choice && strcmp(choice, "required") == 0) return true;
     const json_t *name = json_object_get(json_object_get(value, "function"), "name");
     out->tool = json_string_value(name ? name : json_object_get(value, "name"));
+    out->serial = true; // the one that is named, once
     if (has_tool(tools, out->tool)) return true;
     exchange_fail(ex, 400, "invalid_value", "tool_choice",
                   "Invalid 'tool_choice': expected 'none', 'auto', 'required', or a function of 'tools'.");
+    return false;
+}
+
+// What would choose among tools is a mistake where there are none.
+static bool refuse_without_tools(struct exchange *ex)
+{
+    const json_t *choice = json_object_get(ex->json, "tool_choice");
+    if (!choice || json_is_null(choice)) return true;
+    exchange_fail(ex, 400, NULL, "tool_choice",
+                  "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified.");
     return false;
 }
 
@@ -195,7 +206,8 @@ static bool read_tools(struct exchange *ex, struct chat_inputs *out)
 {
     json_t *tools = json_object_get(ex->json, "tools"), *tool;
     size_t i;
-    if (!tools || json_is_null(tools) || (json_is_array(tools) && json_array_size(tools) == 0)) return true;
+    if (!tools || json_is_null(tools)) return refuse_without_tools(ex);
+    if (json_is_array(tools) && json_array_size(tools) == 0) return true;
     json_array_foreach(tools, i, tool)
     {
         const char *type = json_string_value(json_object_get(tool, "type"));

@@ -4,10 +4,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "base/clock.h"
 #include "server/guard.h"
 #include "server/server.h"
+#include "text/utf8.h"
+
+enum { TRIM_BYTES = 1 << 20 };
 
 struct exchange *exchange_create(struct server *server, struct MHD_Connection *connection)
 {
@@ -28,6 +34,14 @@ void exchange_hold(struct exchange *ex)
     pthread_mutex_unlock(&ex->mutex);
 }
 
+// The C library keeps what a thread freed for that thread: after a body of millions of small values, hundreds of MB.
+static void give_memory_back(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+}
+
 void exchange_let_go(struct exchange *ex)
 {
     pthread_mutex_lock(&ex->mutex);
@@ -35,11 +49,13 @@ void exchange_let_go(struct exchange *ex)
     pthread_mutex_unlock(&ex->mutex);
     if (!is_last) return;
     guard_leave(ex);
+    bool was_big = ex->body.n_bytes > TRIM_BYTES || ex->reply.n_bytes > TRIM_BYTES;
     json_decref(ex->json);
     sc_buffer_free(&ex->body);
     sc_buffer_free(&ex->reply);
     pthread_mutex_destroy(&ex->mutex);
     free(ex);
+    if (was_big) give_memory_back();
 }
 
 void exchange_work(struct exchange *ex, void *work, void (*on_gone)(void *work))
@@ -140,6 +156,7 @@ void exchange_fail(struct exchange *ex, int status, const char *code, const char
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
+    sc_utf8_mend(message); // it may quote a path's bytes, and be cut within a character
     server_note_error(ex->server, status, message);
     enum error_style style = ex->route ? ex->route->errors : ERRORS_OPENAI;
     exchange_reply_json(ex, status, error_json(style, status, code, param, message));

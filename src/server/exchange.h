@@ -29,6 +29,7 @@ struct exchange {
     struct sc_buffer body;
     json_t *json; // the body, when the route wants one
     bool is_refused; // a reply was queued before the body came
+    bool is_last;    // the connection is closed afterwards
     void *admission; // what the key's counters were told at the start (keys)
 
     pthread_mutex_t mutex; // of all below
@@ -41,6 +42,7 @@ struct exchange {
     bool is_queued; // the reply was handed to the HTTP library
     int status;
     const char *content_type;
+    const char *allowed; // the method that a path has, of a refusal for another
     const char *etag; // of a page's file; NULL: the answer is none
     char retry_after[16], seed[24]; // headers, "" for none
     struct sc_buffer reply;

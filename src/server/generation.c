@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "server/form.h"
 #include "server/guard.h"
+#include "text/utf8.h"
 
 void make_id(const char *prefix, char *out, size_t n_out)
 {
@@ -41,8 +42,8 @@ static const char *code_of(socle_status status)
 static void fail(struct exchange *ex, socle_status status, const char *message)
 {
     if (status == SOCLE_BUSY || status == SOCLE_NO_MEMORY) snprintf(ex->retry_after, sizeof ex->retry_after, "1");
-    exchange_fail(ex, http_status_of(status), code_of(status), status == SOCLE_CONTEXT_FULL ? "messages" : NULL, "%s",
-                  message);
+    const char *param = json_object_get(ex->json, "prompt") ? "prompt" : "messages";
+    exchange_fail(ex, http_status_of(status), code_of(status), status == SOCLE_CONTEXT_FULL ? param : NULL, "%s", message);
 }
 
 struct served_model *take_model(struct exchange *ex)
@@ -195,8 +196,12 @@ static void on_end(void *context, const socle_request_result *result)
 {
     struct choice *c = context;
     c->status = result->status;
-    if (result->status != SOCLE_OK) snprintf(c->error, sizeof c->error, "%s", result->error.message);
-    else begin_once(c->g);
+    if (result->status != SOCLE_OK) {
+        snprintf(c->error, sizeof c->error, "%s", result->error.message);
+        sc_utf8_mend(c->error);
+    } else {
+        begin_once(c->g);
+    }
     if (!c->g->options.only_prompt) take_text(c, result->text, result->n_bytes);
     if (!c->g->dialect->plain) sc_answer_end(&c->reader, read_event, c);
     c->finish = result->finish;
@@ -252,6 +257,7 @@ static void start_all(struct generation *g, const int32_t *prompt, size_t n_prom
         c->status = start_choice(c, prompt, n_prompt, &err);
         if (c->status == SOCLE_OK) continue;
         snprintf(c->error, sizeof c->error, "%s", err.message);
+        c->n_prompt = 0; // nothing was computed
         if (!g->dialect->plain) sc_answer_end(&c->reader, read_event, c);
         end_choice(c); // the others go on; their end tells of this one
     }
@@ -289,6 +295,7 @@ void generation_start(struct exchange *ex, struct served_model *model, const str
         c->g = g;
         c->index = i;
         c->open_block = -1;
+        c->n_prompt = (uint32_t)n_prompt;
         c->logprobs = json_array();
         if (!dialect->plain) sc_answer_begin(&c->reader, g->syntax, before, tools ? tools : no_tools);
     }

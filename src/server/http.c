@@ -59,10 +59,12 @@ static void add_headers(struct exchange *ex, struct MHD_Response *response)
     const struct server_options *o = &ex->server->options;
     const char *origin = MHD_lookup_connection_value(ex->connection, MHD_HEADER_KIND, "Origin");
     add_header(response, "Content-Type", ex->content_type);
+    if (ex->is_last) add_header(response, "Connection", "close");
     add_header(response, "Retry-After", ex->retry_after);
     add_header(response, "X-Content-Type-Options", "nosniff");
     add_header(response, "Cache-Control", ex->is_stream || ex->etag ? "no-cache" : "no-store");
     if (ex->etag) pages_add_headers(ex, response);
+    if (ex->status == 405) add_header(response, "Allow", strcmp(ex->allowed, "GET") == 0 ? "GET, HEAD" : ex->allowed);
     if (ex->status == 401) add_header(response, "WWW-Authenticate", "Bearer");
     for (size_t i = 0; origin && i < o->n_cors; i++) {
         if (strcmp(o->cors[i], origin) != 0 && strcmp(o->cors[i], "*") != 0) continue;
@@ -215,10 +217,19 @@ void http_workers_stop(struct workers *w)
 
 static void refuse_method(struct exchange *ex, const char *method, const char *path, const char *allowed)
 {
+    ex->allowed = allowed;
     if (allowed)
         exchange_fail(ex, 405, NULL, NULL, "%s is not allowed here: %s takes %s", method, path, allowed);
     else
         exchange_fail(ex, 404, "not_found", NULL, "Invalid URL (%s %s)", method, path);
+}
+
+// On connections that are kept open; what listens is closed already.
+static void refuse_late(struct exchange *ex)
+{
+    snprintf(ex->retry_after, sizeof ex->retry_after, "5");
+    ex->is_last = true;
+    exchange_fail(ex, 503, NULL, NULL, "The server is ending: it takes no more requests");
 }
 
 // Everything that can be said before the body has come.
@@ -264,8 +275,8 @@ static enum MHD_Result take_request(void *context, struct MHD_Connection *connec
         ex = exchange_create(server, connection);
         if (!ex) return MHD_NO;
         *state = ex;
-        server_enter(server, ex);
-        greet(ex, path, method);
+        if (server_enter(server, ex)) greet(ex, path, method);
+        else refuse_late(ex);
         ex->is_refused = ex->is_ready;
         // A refusal before the body closes the connection, which spares both sides the rest.
         return ex->is_refused && ex->status == 413 ? queue_reply(ex) : MHD_YES;

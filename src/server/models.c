@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/size.h"
+#include "text/utf8.h"
 
 struct served_models {
     struct served_models_options o;
@@ -41,6 +42,7 @@ static socle_status add(struct served_models *m, const char *path, const char *a
     m->models[m->n++] = model;
     model->path = strdup(path);
     model->id = alias ? strdup(alias) : name_of(path);
+    if (model->id) sc_utf8_mend(model->id);
     model->created = (int64_t)file.st_mtime;
     model->n_file_bytes = (uint64_t)file.st_size;
     return model->path && model->id ? SOCLE_OK : sc_fail_memory(err, strlen(path), "a model's name");

@@ -159,20 +159,21 @@ static bool read_prompt(struct exchange *ex, const struct served_model *model, b
 static bool read_options(struct exchange *ex, struct request_options *o, bool *echo)
 {
     uint64_t n_logprobs = UINT64_MAX;
-    const json_t *max_tokens = json_object_get(ex->json, "max_tokens");
+    const json_t *max_tokens = json_object_get(ex->json, "max_tokens"), *logprobs = json_object_get(ex->json, "logprobs");
+    bool is_counted = max_tokens && !json_is_null(max_tokens);
     if (!read_flag(ex, ex->json, "echo", echo)) return false;
     // Evaluation harnesses ask for no token at all: only the prompt's probabilities.
     bool none = json_is_integer(max_tokens) && json_integer_value(max_tokens) == 0;
     if (none) json_object_del(ex->json, "max_tokens");
     if (!read_request_options(ex, ex->json, "stop", o)) return false;
-    if (json_is_integer(json_object_get(ex->json, "logprobs"))) {
+    if (logprobs && !json_is_null(logprobs)) {
         if (!read_count(ex, ex->json, "logprobs", 0, 20, &n_logprobs)) return false;
         o->logprobs = true;
         o->n_top_logprobs = (uint32_t)n_logprobs;
     }
     o->only_prompt = none;
     if (none) o->n_predict = 1;
-    else if (!json_object_get(ex->json, "max_tokens")) o->n_predict = o->n_predict ? o->n_predict : 16;
+    else if (!is_counted) o->n_predict = o->n_predict ? o->n_predict : 16;
     if (!none || *echo) return true;
     exchange_fail(ex, 400, "integer_below_min_value", "max_tokens", "Invalid 'max_tokens': 0 needs 'echo'.");
     return false;

@@ -207,6 +207,11 @@ static bool convert(struct exchange *ex)
     }
     if (instructions)
         json_array_append_new(messages, json_pack("{s:s, s:s}", "role", "system", "content", instructions));
+    if (!json_is_string(input) && json_array_size(input) == 0) {
+        exchange_fail(ex, 400, input ? "invalid_type" : "missing_required_parameter", "input",
+                      "Invalid 'input': expected a string, or an array with at least one item.");
+        return false;
+    }
     if (json_is_string(input)) json_array_append_new(messages, json_pack("{s:s, s:O}", "role", "user", "content", input));
     else json_array_foreach(input, i, item) if (!add_item(ex, item, messages)) return false;
     // Here a function's fields lie beside its type; chat completions have them one level deeper.
@@ -220,7 +225,8 @@ static bool convert(struct exchange *ex)
     json_t *effort = json_object_get(json_object_get(ex->json, "reasoning"), "effort");
     if (json_is_string(effort)) json_object_set(ex->json, "reasoning_effort", effort);
     json_object_set_new(ex->json, "asked_tools", tools ? json_incref(tools) : json_array());
-    json_object_set_new(ex->json, "tools", list);
+    if (!tools || json_is_array(tools)) json_object_set(ex->json, "tools", list); // else it is refused like all that is none
+    json_decref(list);
     return true;
 }
 

@@ -161,7 +161,8 @@ static bool read_seed(struct exchange *ex, const json_t *object, uint64_t *seed)
 // OpenAI's fields, and those that llama.cpp's and vLLM's servers added to them.
 static bool read_sampling(struct exchange *ex, const json_t *object, socle_sampling *s)
 {
-    return read_float(ex, object, "temperature", 0, 2, &s->temperature) &&
+    double hottest = ex->route->errors == ERRORS_ANTHROPIC ? 1 : 2;
+    return read_float(ex, object, "temperature", 0, hottest, &s->temperature) &&
            read_float(ex, object, "top_p", 0, 1, &s->top_p) && read_u32(ex, object, "top_k", 0, 1 << 30, &s->top_k) &&
            read_float(ex, object, "min_p", 0, 1, &s->min_p) &&
            read_float(ex, object, "typical_p", 0, 1, &s->typical_p) &&

@@ -5,16 +5,18 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/size.h"
 #include "server/http.h"
 #include "server/keys.h"
+#include "text/utf8.h"
 
 // ---- exchanges that are open
 
-void server_enter(struct server *s, struct exchange *ex)
+bool server_enter(struct server *s, struct exchange *ex)
 {
     pthread_mutex_lock(&s->mutex);
     ex->id = ++s->last_id;
@@ -22,7 +24,9 @@ void server_enter(struct server *s, struct exchange *ex)
     if (ex->next) ex->next->previous = ex;
     s->exchanges = ex;
     s->n_exchanges++;
+    bool is_taken = !s->is_draining;
     pthread_mutex_unlock(&s->mutex);
+    return is_taken;
 }
 
 void server_leave(struct server *s, struct exchange *ex)
@@ -46,6 +50,7 @@ void server_note_error(struct server *s, int status, const char *message)
     e->time = (int64_t)time(NULL);
     e->status = status;
     snprintf(e->message, sizeof e->message, "%s", message);
+    sc_utf8_mend(e->message);
     pthread_mutex_unlock(&s->mutex);
 }
 
@@ -181,6 +186,7 @@ static void drain(struct server *s, double seconds)
 {
     double end = sc_now() + seconds;
     pthread_mutex_lock(&s->mutex);
+    s->is_draining = true;
     while (s->n_exchanges && sc_now() < end) {
         struct timespec until;
         clock_gettime(CLOCK_REALTIME, &until);
@@ -218,10 +224,11 @@ void server_stop(struct server *s, double seconds)
 {
     if (s->daemon) {
         int listening = MHD_quiesce_daemon(s->daemon);
+        if (listening >= 0) shutdown(listening, SHUT_RDWR); // who connects now is told so, rather than left waiting
         drain(s, seconds);
         wait_for_work(s);
         MHD_stop_daemon(s->daemon);
-        (void)listening; // closed by the daemon
+        if (listening >= 0) close(listening); // ours since it was taken out of the daemon
     }
     http_workers_stop(s->workers);
     if (s->has_housekeeper) {

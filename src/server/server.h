@@ -73,6 +73,7 @@ struct server {
     pthread_mutex_t mutex; // of all below
     pthread_cond_t changed;
     bool is_stopping;
+    bool is_draining; // no more requests are taken
     uint64_t last_id;
     struct exchange *exchanges;
     size_t n_exchanges;
@@ -89,8 +90,8 @@ uint16_t server_port(const struct server *server);
 // Takes no more requests, and waits at most `seconds` for those that are being answered. Then frees everything.
 void server_stop(struct server *server, double seconds);
 
-// Of the HTTP side: an exchange begins, and is over.
-void server_enter(struct server *server, struct exchange *ex);
+// Of the HTTP side: an exchange begins (false: no more are taken), and is over.
+bool server_enter(struct server *server, struct exchange *ex);
 void server_leave(struct server *server, struct exchange *ex);
 
 void server_note_error(struct server *server, int status, const char *message);

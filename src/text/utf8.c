@@ -1,5 +1,7 @@
 #include "text/utf8.h"
 
+#include <string.h>
+
 bool sc_utf8_may_follow(const char *begun, size_t n, uint8_t next, size_t *n_total)
 {
     uint8_t lead = (uint8_t)begun[0];
@@ -56,6 +58,12 @@ size_t sc_utf8_valid_run(const char *bytes, size_t n)
         at += n_char;
     }
     return at;
+}
+
+void sc_utf8_mend(char *text)
+{
+    size_t n = strlen(text), at = 0;
+    while ((at += sc_utf8_valid_run(text + at, n - at)) < n) text[at++] = '?';
 }
 
 bool sc_unicode_is_space(uint32_t c)

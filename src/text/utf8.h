@@ -20,6 +20,9 @@ size_t sc_utf8_encode(uint32_t code_point, char out[4]);
 // How many bytes at the start of bytes[0..n) are well-formed UTF-8, taken together.
 size_t sc_utf8_valid_run(const char *bytes, size_t n);
 
+// Makes NUL-terminated bytes well-formed, in place: each byte that is part of no whole character becomes '?'.
+void sc_utf8_mend(char *text);
+
 // May `next` follow the n (1 to 3) bytes of a character that has begun? *n_total is the length of that character.
 bool sc_utf8_may_follow(const char *begun, size_t n, uint8_t next, size_t *n_total);
 
