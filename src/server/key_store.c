@@ -225,8 +225,10 @@ static socle_status connect_database(struct sc_key_store *store, bool create, so
                "open", err));
     if (sqlite3_db_readonly(store->database, "main") == 1)
         return sc_fail(err, SOCLE_IO, "%s: cannot open: may not be written", store->path);
+    // In one transaction: another process may be making the tables.
     bool empty;
-    SC_TRY(identify(store, &empty, err));
+    SC_TRY(run(store, "BEGIN", "read", err));
+    SC_TRY(end(store, identify(store, &empty, err), "read", err));
     if (!empty) return SOCLE_OK;
     if (!create) return sc_fail(err, SOCLE_BAD_FILE, "%s: is empty, expected a database of keys", store->path);
     return create_tables(store, err);
