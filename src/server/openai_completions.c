@@ -32,9 +32,9 @@ static void add_token(struct choice *c, const socle_token_event *event)
 
 static json_t *take_logprobs(struct choice *c)
 {
+    if (!c->g->options.logprobs) return json_null();
     json_t *tokens = json_array(), *values = json_array(), *tops = json_array(), *offsets = json_array(), *item;
     size_t i, offset = 0;
-    if (!c->g->options.logprobs) return json_null();
     json_array_foreach(c->logprobs, i, item)
     {
         json_t *token = json_object_get(item, "token");
