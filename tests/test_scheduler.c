@@ -242,10 +242,9 @@ static void a_request_gives_what_a_session_gives(void **state)
         start(s, &a);
         wait_for(&a);
         socle_session_rewind(session, 0);
-        socle_generation g = { .prompt = a.prompt,
-                               .n_prompt = a.n_prompt,
-                               .n_predict = a.options.n_predict,
-                               .sampling = a.options.sampling };
+        socle_generation g = {
+            .prompt = a.prompt, .n_prompt = a.n_prompt, .n_predict = a.options.n_predict, .sampling = a.options.sampling
+        };
         must(socle_generate(session, &g, &err), &err);
         const int32_t *tokens = socle_session_tokens(session) + a.n_prompt;
         assert_int_equal(g.n_generated, a.answer.result.n_generated);

@@ -1,7 +1,8 @@
 // Many requests at once: a scheduler computes them together in batches, on a thread of its own.
 //
-// What a request gives depends on its own tokens and options alone: not on what else runs, in which order requests came,
-// or what the cache knew already. Requests that begin with the same tokens share that beginning's keys and values.
+// What a request gives depends on its own tokens and options alone: not on what else runs, in which order requests
+// came, or what the cache knew already. Requests that begin with the same tokens share that beginning's keys and
+// values.
 //
 // All functions may be called from any thread.
 #ifndef SOCLE_SCHEDULER_H
@@ -35,12 +36,12 @@ typedef struct socle_scheduler_options {
 // What such a scheduler would take, without taking it.
 socle_status socle_scheduler_need(const socle_model *model, const socle_scheduler_options *options, socle_memory *out,
                                   socle_error *err);
-// Prepares the model if that was not done. The model must outlive the scheduler. Errors: SOCLE_NO_MEMORY with the numbers;
-// SOCLE_BAD_ARGUMENT; SOCLE_UNSUPPORTED for a model without text.
+// Prepares the model if that was not done. The model must outlive the scheduler. Errors: SOCLE_NO_MEMORY with the
+// numbers; SOCLE_BAD_ARGUMENT; SOCLE_UNSUPPORTED for a model without text.
 socle_status socle_scheduler_create(const socle_model *model, const socle_scheduler_options *options,
                                     socle_scheduler **out, socle_error *err);
-// Cancels what still runs, waits for its end, writes the cache file if there is one, and frees. NULL is fine. Errors (all is
-// freed even so, and `err` may be NULL): SOCLE_IO when the cache file cannot be written.
+// Cancels what still runs, waits for its end, writes the cache file if there is one, and frees. NULL is fine. Errors
+// (all is freed even so, and `err` may be NULL): SOCLE_IO when the cache file cannot be written.
 socle_status socle_scheduler_free(socle_scheduler *scheduler, socle_error *err);
 
 uint32_t socle_scheduler_n_context(const socle_scheduler *scheduler);
@@ -50,7 +51,7 @@ typedef struct socle_scheduler_state {
     uint32_t n_pages, n_pages_free, n_pages_kept; // of the cache; kept: known beginnings that nobody uses now
     uint64_t n_prompt_tokens, n_cached_tokens, n_generated_tokens; // since the start
     uint64_t n_batches;
-    double busy_seconds; // computing
+    double busy_seconds;             // computing
     double prompt_tokens_per_second; // of the last batches that held prompts
     char cache_note[200];            // what became of the cache file; "" without one
 } socle_scheduler_state;
@@ -68,7 +69,7 @@ typedef struct socle_alternative {
 typedef struct socle_token_event {
     int32_t token;
     bool of_prompt;
-    float logprob;               // 0 unless logprobs were asked for, and for the prompt's first token
+    float logprob;                // 0 unless logprobs were asked for, and for the prompt's first token
     const socle_alternative *top; // [n_top] the most probable, best first
     size_t n_top;
     const char *text; // what can be shown now: whole characters, no part of a stop string; may be empty
@@ -80,9 +81,9 @@ typedef struct socle_request_result {
     socle_status status; // SOCLE_OK, or what went wrong
     socle_error error;   // when it is not
     socle_finish finish;
-    const char *text;    // what was still held back
+    const char *text; // what was still held back
     size_t n_bytes;
-    const char *stop;    // the stop string that ended the answer, or NULL
+    const char *stop;                         // the stop string that ended the answer, or NULL
     uint32_t n_prompt, n_cached, n_generated; // tokens; of the prompt, those found in the cache
     double wait_seconds, prompt_seconds, generate_seconds;
 } socle_request_result;
@@ -90,7 +91,7 @@ typedef struct socle_request_result {
 typedef struct socle_request_options {
     const int32_t *prompt; // copied
     size_t n_prompt;
-    uint32_t n_predict; // at most so many tokens; 0: until the context is full
+    uint32_t n_predict;      // at most so many tokens; 0: until the context is full
     socle_sampling sampling; // its biases are copied
     const char *const *stop; // copied
     size_t n_stop;
@@ -101,15 +102,15 @@ typedef struct socle_request_options {
     uint32_t n_top_logprobs; // at most 20
     uint64_t group;          // requests of the same group share what it is due: groups take turns
     double timeout_seconds;  // from now until the last token; 0: none
-    // On the scheduler's thread, one after another; they must be quick and must not call the scheduler. on_token returns
-    // false to end the answer. on_end comes last, exactly once.
+    // On the scheduler's thread, one after another; they must be quick and must not call the scheduler. on_token
+    // returns false to end the answer. on_end comes last, exactly once.
     bool (*on_token)(void *context, const socle_token_event *event);
     void (*on_end)(void *context, const socle_request_result *result);
     void *context;
 } socle_request_options;
 
-// Starts a request; *id names it until its end. Errors (on_end is then not called): SOCLE_CONTEXT_FULL with both counts,
-// SOCLE_BAD_ARGUMENT, SOCLE_NO_MEMORY, SOCLE_BUSY when as many wait as may.
+// Starts a request; *id names it until its end. Errors (on_end is then not called): SOCLE_CONTEXT_FULL with both
+// counts, SOCLE_BAD_ARGUMENT, SOCLE_NO_MEMORY, SOCLE_BUSY when as many wait as may.
 socle_status socle_request_start(socle_scheduler *scheduler, const socle_request_options *options, uint64_t *id,
                                  socle_error *err);
 // Ends a request soon; nothing happens when it has ended. Does not wait.

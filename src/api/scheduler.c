@@ -76,8 +76,7 @@ SC_EXPORT socle_status socle_request_start(socle_scheduler *s, const socle_reque
                                            socle_error *err)
 {
     const socle_constraint *c = options->constraint;
-    if (c && c->model != s->model)
-        return sc_fail(err, SOCLE_BAD_ARGUMENT, "the constraint was made for another model");
+    if (c && c->model != s->model) return sc_fail(err, SOCLE_BAD_ARGUMENT, "the constraint was made for another model");
     struct sc_constraint constraint = { c ? c->masks : NULL, s->model->index->index };
     return sc_scheduler_start(s->engine, options, &constraint, id, err);
 }

@@ -7,9 +7,9 @@
 
 enum sc_cache_format sc_api_cache_format(socle_cache cache)
 {
-    static const enum sc_cache_format formats[] = { [SOCLE_CACHE_F16] = SC_CACHE_F16,
-                                                    [SOCLE_CACHE_F32] = SC_CACHE_F32,
-                                                    [SOCLE_CACHE_Q8_0] = SC_CACHE_Q8_0 };
+    static const enum sc_cache_format formats[] = {
+        [SOCLE_CACHE_F16] = SC_CACHE_F16, [SOCLE_CACHE_F32] = SC_CACHE_F32, [SOCLE_CACHE_Q8_0] = SC_CACHE_Q8_0
+    };
     return formats[cache];
 }
 

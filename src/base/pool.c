@@ -41,8 +41,8 @@ struct sc_pool {
     size_t n_started;
     sc_task *run;
     void *context;
-    atomic_size_t n_done;         // tasks
-    atomic_uint job;              // its number
+    atomic_size_t n_done; // tasks
+    atomic_uint job;      // its number
     atomic_bool stop;
     atomic_size_t n_asleep;
     pthread_mutex_t mutex;

@@ -125,10 +125,13 @@ static int check(struct serve_options *o)
     if (code >= 0) return code;
     if (s->models.path && s->models.folder) return cli_misuse("--model and --models exclude each other");
     if (!s->models.path && !s->models.folder) s->models.path = cli_bundled_model();
-    if (!s->models.path && !s->models.folder) return cli_misuse("no model: name one with -m, or a folder with --models");
+    if (!s->models.path && !s->models.folder)
+        return cli_misuse("no model: name one with -m, or a folder with --models");
     if (!is_loopback(s->host) && !s->keys)
-        return cli_misuse("--host %s: an address that others can reach needs API keys: make one with 'socle key add' and "
-                          "name their database with --keys", s->host);
+        return cli_misuse(
+            "--host %s: an address that others can reach needs API keys: make one with 'socle key add' and "
+            "name their database with --keys",
+            s->host);
     if (!o->sandbox) o->sandbox = "on";
     if (strcmp(o->sandbox, "on") != 0 && strcmp(o->sandbox, "off") != 0 && strcmp(o->sandbox, "require") != 0)
         return cli_misuse("--sandbox %s: expected on, off or require", o->sandbox);
@@ -152,14 +155,18 @@ static int check(struct serve_options *o)
 static int run(const struct cli_command *command, int argc, char **argv)
 {
     struct serve_options o = {
-        .server = { .host = "127.0.0.1", .port = 8080, .max_connections = 4096, .idle_seconds = 120,
+        .server = { .host = "127.0.0.1",
+                    .port = 8080,
+                    .max_connections = 4096,
+                    .idle_seconds = 120,
                     .models.scheduler = { .n_running = 64, .n_waiting = 256 } },
         .max_body_mib = 32,
     };
     socle_scheduler_options *scheduler = &o.server.models.scheduler;
     const struct cli_option options[] = {
         { "model", 'm', CLI_TEXT, &o.server.models.path, "FILE", "the model, a GGUF file (default: the bundled one)" },
-        { "models", 0, CLI_TEXT, &o.server.models.folder, "DIR", "instead: every model of a folder, loaded when asked for" },
+        { "models", 0, CLI_TEXT, &o.server.models.folder, "DIR",
+          "instead: every model of a folder, loaded when asked for" },
         { "alias", 0, CLI_TEXT, &o.server.models.alias, "NAME", "the model's name for clients (default: its file's)" },
         { "memory", 0, CLI_U64, &o.budget_mib, "MIB", "with --models: memory that models may take together" },
         { "Where", 0, CLI_FLAG, NULL, NULL, NULL },
@@ -172,13 +179,16 @@ static int run(const struct cli_command *command, int argc, char **argv)
         { "keys", 0, CLI_TEXT, &o.server.keys, "FILE", "ask for API keys of this database ('socle key' makes them)" },
         { "sandbox", 0, CLI_TEXT, &o.sandbox, "HOW", "on (default), off, or require: confine the process" },
         { "How much", 0, CLI_FLAG, NULL, NULL, NULL },
-        { "context", 'c', CLI_U32, &o.session.n_context, "N", "tokens of one conversation (default: the model's, at most 8192)" },
+        { "context", 'c', CLI_U32, &o.session.n_context, "N",
+          "tokens of one conversation (default: the model's, at most 8192)" },
         { "cache-tokens", 0, CLI_U64, &o.n_cache, "N", "tokens of all conversations in memory (default: 4 contexts)" },
-        { "cache-dir", 0, CLI_TEXT, &o.server.models.cache_folder, "DIR", "keep known beginnings here from one run to the next" },
+        { "cache-dir", 0, CLI_TEXT, &o.server.models.cache_folder, "DIR",
+          "keep known beginnings here from one run to the next" },
         { "cache-disk", 0, CLI_U64, &o.cache_disk_mib, "MIB", "disk that a model's may take (default: 4096)" },
         { "running", 0, CLI_U32, &scheduler->n_running, "N", "answers computed at once (default: 64)" },
         { "waiting", 0, CLI_U32, &scheduler->n_waiting, "N", "further ones that may wait (default: 256)" },
-        { "predict", 'n', CLI_U32, &o.server.n_predict, "N", "tokens of an answer that does not say (default: what fits)" },
+        { "predict", 'n', CLI_U32, &o.server.n_predict, "N",
+          "tokens of an answer that does not say (default: what fits)" },
         { "timeout", 0, CLI_F32, &o.timeout, "S", "seconds an answer may take (default: no limit)" },
         { "idle", 0, CLI_U32, &o.server.idle_seconds, "S", "close idle connections after S seconds (default: 120)" },
         { "connections", 0, CLI_U32, &o.server.max_connections, "N", "connections at most (default: 4096)" },

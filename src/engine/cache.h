@@ -1,5 +1,5 @@
-// Where keys and values lie in a stretch of memory, layer by layer and head by head: of a session's whole context, or of
-// one page of positions.
+// Where keys and values lie in a stretch of memory, layer by layer and head by head: of a session's whole context, or
+// of one page of positions.
 #ifndef SC_ENGINE_CACHE_H
 #define SC_ENGINE_CACHE_H
 

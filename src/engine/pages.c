@@ -24,7 +24,8 @@ static uint64_t page_bytes(const struct sc_program *program, enum sc_cache_forma
 uint64_t sc_pages_bytes(const struct sc_program *program, uint64_t n_positions, enum sc_cache_format format)
 {
     uint64_t n_bytes, n_pages = (n_positions + SC_PAGE_TOKENS - 1) / SC_PAGE_TOKENS;
-    return sc_u64_mul(page_bytes(program, format) + sizeof(struct sc_page), n_pages, &n_bytes) ? n_bytes : UINT64_MAX / 2;
+    return sc_u64_mul(page_bytes(program, format) + sizeof(struct sc_page), n_pages, &n_bytes) ? n_bytes
+                                                                                               : UINT64_MAX / 2;
 }
 
 socle_status sc_pages_create(const struct sc_program *program, uint64_t n_positions, uint32_t n_context,
@@ -109,11 +110,13 @@ static uint32_t agreeing(const int32_t *a, const int32_t *b, uint32_t n)
 }
 
 // The child that agrees with most of the n tokens, and with how many.
-static uint32_t best_child(const struct sc_pages *p, uint32_t parent, const int32_t *tokens, uint32_t n, uint32_t *n_same)
+static uint32_t best_child(const struct sc_pages *p, uint32_t parent, const int32_t *tokens, uint32_t n,
+                           uint32_t *n_same)
 {
     uint32_t best = NONE;
     *n_same = 0;
-    for (uint32_t id = parent == NONE ? p->first_root : p->pages[parent].first_child; id != NONE; id = p->pages[id].next) {
+    for (uint32_t id = parent == NONE ? p->first_root : p->pages[parent].first_child; id != NONE;
+         id = p->pages[id].next) {
         const struct sc_page *page = &p->pages[id];
         uint32_t same = agreeing(page->tokens, tokens, SC_MIN(n, page->n_tokens));
         if (same <= *n_same) continue;
@@ -207,7 +210,8 @@ socle_status sc_pages_begin(struct sc_pages *p, const int32_t *tokens, uint32_t 
 {
     uint32_t n_most = pages_of(p->n_context), most = n_tokens - 1, n = 0, same;
     assert(n_tokens > 0 && n_tokens <= p->n_context);
-    *s = (struct sc_paged){ .pages = calloc(n_most, sizeof *s->pages), .segments = calloc(n_most, sizeof *s->segments) };
+    *s = (struct sc_paged){ .pages = calloc(n_most, sizeof *s->pages),
+                            .segments = calloc(n_most, sizeof *s->segments) };
     if (!s->pages || !s->segments) {
         free(s->pages);
         free(s->segments);

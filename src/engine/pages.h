@@ -32,13 +32,14 @@ socle_status sc_pages_create(const struct sc_program *program, uint64_t n_positi
 void sc_pages_free(struct sc_pages *pages); // NULL is fine
 uint64_t sc_pages_bytes(const struct sc_program *program, uint64_t n_positions, enum sc_cache_format format);
 
-// A sequence that will hold `tokens`: takes the pages of its longest known beginning, at most n_tokens - 1 positions, and
-// returns in *n_past how many positions those are. Errors: SOCLE_NO_MEMORY.
+// A sequence that will hold `tokens`: takes the pages of its longest known beginning, at most n_tokens - 1 positions,
+// and returns in *n_past how many positions those are. Errors: SOCLE_NO_MEMORY.
 socle_status sc_pages_begin(struct sc_pages *pages, const int32_t *tokens, uint32_t n_tokens, struct sc_paged *s,
                             uint32_t *n_past, socle_error *err);
 // Room for n_positions positions; false when there are not enough pages that nobody uses, and then nothing changes.
 bool sc_pages_extend(struct sc_pages *pages, struct sc_paged *s, uint32_t n_positions);
-// Tells that the positions of tokens[0..n_past) are computed: pages that became full go to the tree, for others to share.
+// Tells that the positions of tokens[0..n_past) are computed: pages that became full go to the tree, for others to
+// share.
 void sc_pages_commit(struct sc_pages *pages, struct sc_paged *s, const int32_t *tokens, uint32_t n_past);
 // Ends the sequence. What it computed stays in the tree until the room is needed.
 void sc_pages_end(struct sc_pages *pages, struct sc_paged *s, const int32_t *tokens, uint32_t n_past);
@@ -46,9 +47,9 @@ void sc_pages_end(struct sc_pages *pages, struct sc_paged *s, const int32_t *tok
 // Positions of `tokens` that are known (what sc_pages_begin would take), without taking anything.
 uint32_t sc_pages_known(const struct sc_pages *pages, const int32_t *tokens, uint32_t n_tokens);
 
-// Known beginnings on disk, from one run to the next (pages_file.c has the layout). `identity` says of what model, format
-// and arithmetic they are.
-// Writes what fits into max_bytes, the latest used first, whole or not at all. No sequence may run. Errors: SOCLE_IO.
+// Known beginnings on disk, from one run to the next (pages_file.c has the layout). `identity` says of what model,
+// format and arithmetic they are. Writes what fits into max_bytes, the latest used first, whole or not at all. No
+// sequence may run. Errors: SOCLE_IO.
 socle_status sc_pages_save(const struct sc_pages *pages, const char *path, uint64_t identity, uint64_t max_bytes,
                            socle_error *err);
 // Adds what the file holds and there is room for; *n_pages is how many pages. A file that is not there holds none.

@@ -114,13 +114,15 @@ static socle_status read_header(const struct sc_pages *p, const char *path, uint
     if (fread(h, sizeof *h, 1, file) != 1 || memcmp(h->magic, magic, sizeof magic) != 0)
         return sc_fail(err, SOCLE_BAD_FILE, "%s: is no file of known beginnings", path);
     if (h->identity == identity && h->page_bytes == p->page_bytes) return SOCLE_OK;
-    return sc_fail(err, SOCLE_BAD_FILE, "%s: is of another model, context or cache format, or of another version", path);
+    return sc_fail(err, SOCLE_BAD_FILE, "%s: is of another model, context or cache format, or of another version",
+                   path);
 }
 
 static bool is_sound(const struct sc_pages *p, const struct record *r, const uint32_t *ids, uint64_t place)
 {
     if (r->n_tokens == 0 || r->n_tokens > SC_PAGE_TOKENS) return false;
-    if (r->parent != SC_NO_PAGE && (r->parent >= place || p->pages[ids[r->parent]].n_tokens != SC_PAGE_TOKENS)) return false;
+    if (r->parent != SC_NO_PAGE && (r->parent >= place || p->pages[ids[r->parent]].n_tokens != SC_PAGE_TOKENS))
+        return false;
     return true;
 }
 

@@ -13,7 +13,8 @@ static socle_status check(const struct sc_tokenizer *tokenizer, const socle_requ
                           uint32_t n_context, socle_error *err)
 {
     if (!tokenizer) return sc_fail(err, SOCLE_UNSUPPORTED, "the model has no text side");
-    if (o->n_prompt == 0) return sc_fail(err, SOCLE_BAD_ARGUMENT, "the prompt is empty: there is nothing to go on from");
+    if (o->n_prompt == 0)
+        return sc_fail(err, SOCLE_BAD_ARGUMENT, "the prompt is empty: there is nothing to go on from");
     if (o->n_prompt > n_context)
         return sc_fail(err, SOCLE_CONTEXT_FULL, "the prompt has %zu tokens, but the context has room for %u",
                        o->n_prompt, n_context);
@@ -74,7 +75,8 @@ socle_status sc_request_create(const struct sc_tokenizer *tokenizer, const socle
         sc_request_free(r);
         return sc_fail_memory(err, (uint64_t)n_context * sizeof *r->tokens, "a request");
     }
-    socle_status status = sc_held_begin(&r->held, constraint->masks, constraint->index, o->constraint_after, o->ignore_end, err);
+    socle_status status = sc_held_begin(&r->held, constraint->masks, constraint->index, o->constraint_after,
+                                        o->ignore_end, err);
     if (status != SOCLE_OK) {
         sc_request_free(r);
         return status;
@@ -135,21 +137,21 @@ static void find_top(const float *logits, size_t n_vocab, double norm, size_t n,
     }
 }
 
-struct sc_choice sc_request_choose(struct sc_request *r, struct sc_sampler *sampler, const float *logits,
-                                   int32_t given)
+struct sc_choice sc_request_choose(struct sc_request *r, struct sc_sampler *sampler, const float *logits, int32_t given)
 {
     struct sc_choice choice = { .token = given };
     const uint64_t *allowed = NULL;
     if (given < 0 && sc_held_mask(&r->held, &allowed, &choice.error) != SOCLE_OK) return choice;
     if (given < 0)
-        choice.token = sc_sample(sampler, &r->o.sampling,
-                                 &(struct sc_sampling_input){ .logits = logits,
-                                                              .history = r->tokens,
-                                                              .n_history = r->n_tokens,
-                                                              .breaks = breaks_repetition,
-                                                              .context = r->detokenizer.tokenizer,
-                                                              .allowed = allowed,
-                                                              .n_allowed = sc_tokenizer_n_tokens(r->detokenizer.tokenizer) });
+        choice.token = sc_sample(
+            sampler, &r->o.sampling,
+            &(struct sc_sampling_input){ .logits = logits,
+                                         .history = r->tokens,
+                                         .n_history = r->n_tokens,
+                                         .breaks = breaks_repetition,
+                                         .context = r->detokenizer.tokenizer,
+                                         .allowed = allowed,
+                                         .n_allowed = sc_tokenizer_n_tokens(r->detokenizer.tokenizer) });
     if (choice.token < 0)
         sc_fail(&choice.error, SOCLE_FAILED,
                 "no token of the vocabulary can go on with the text that the constraint asks for");

@@ -48,7 +48,8 @@ struct sc_choice {
 
 // A copy of the options, ready to run. Errors: SOCLE_BAD_ARGUMENT, SOCLE_CONTEXT_FULL, SOCLE_NO_MEMORY.
 socle_status sc_request_create(const struct sc_tokenizer *tokenizer, const socle_request_options *options,
-                               const struct sc_constraint *constraint, uint32_t n_vocab, uint32_t n_context, struct sc_request **out, socle_error *err);
+                               const struct sc_constraint *constraint, uint32_t n_vocab, uint32_t n_context,
+                               struct sc_request **out, socle_error *err);
 void sc_request_free(struct sc_request *request);
 
 // Chooses the token after all of the request's from these logits, or judges `given` (-1: choose). Touches only the
@@ -58,8 +59,8 @@ struct sc_choice sc_request_choose(struct sc_request *request, struct sc_sampler
 
 // Tells the caller of a prompt token's logprob.
 void sc_request_tell_prompt(struct sc_request *request, const struct sc_choice *choice);
-// Takes the chosen token in: appends it, passes its text on, and decides whether this is the end (has_ended). Errors: the
-// choice's; SOCLE_NO_MEMORY.
+// Takes the chosen token in: appends it, passes its text on, and decides whether this is the end (has_ended). Errors:
+// the choice's; SOCLE_NO_MEMORY.
 socle_status sc_request_accept(struct sc_request *request, const struct sc_choice *choice, socle_error *err);
 // Calls on_end, with an error if `err` is not NULL, otherwise with request->result.finish.
 void sc_request_end(struct sc_request *request, const socle_error *err);

@@ -148,7 +148,7 @@ socle_status sc_runner_check_logits(const struct sc_runner *r, uint32_t i, socle
     uint32_t row = r->selected[i];
     if (all_finite(sc_runner_logits(r, i), r->model->program.n_vocab)) return SOCLE_OK;
     bool f32 = r->sequences[row]->cache[0].head0.format == SC_CACHE_F32;
-    return sc_fail(err, SOCLE_NOT_FINITE, "%s: a logit at position %u is not finite%s",
-                   sc_gguf_path(r->model->gguf), r->positions[row],
+    return sc_fail(err, SOCLE_NOT_FINITE, "%s: a logit at position %u is not finite%s", sc_gguf_path(r->model->gguf),
+                   r->positions[row],
                    f32 ? "" : " (damaged weights, or keys too large for the cache's format: try F32)");
 }

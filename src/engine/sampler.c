@@ -209,11 +209,12 @@ static struct sc_candidate *take_best(struct sc_candidate *heap, size_t n)
     return &heap[n - 1];
 }
 
-// Candidates in order, one after another: the few that are probable sorted at once, the others, which are rarely wanted, by
-// a heap.
+// Candidates in order, one after another: the few that are probable sorted at once, the others, which are rarely
+// wanted, by a heap.
 struct ordered {
     struct sc_candidate *c;
-    size_t n, n_sorted, n_taken; // c[0..n_sorted) in order; then the heap, and behind it what was taken from it, reversed
+    size_t n, n_sorted,
+        n_taken; // c[0..n_sorted) in order; then the heap, and behind it what was taken from it, reversed
     bool has_heap;
 };
 

@@ -70,9 +70,9 @@ struct sc_scheduler {
     uint32_t n_running;
     struct group groups[GROUPS_MAX];
     size_t n_groups;
-    double row_seconds; // of a row of a prompt, lately
-    uint64_t identity;  // of the cache file
-    struct row *rows;   // [n_batch]
+    double row_seconds;        // of a row of a prompt, lately
+    uint64_t identity;         // of the cache file
+    struct row *rows;          // [n_batch]
     struct sc_choice *choices; // [n_logits]
 };
 
@@ -245,8 +245,8 @@ static struct sc_request *latest(const struct sc_scheduler *s)
 
 static bool is_prompt(const struct sc_request *r) { return r->n_tokens - r->n_past > 1; }
 
-// Adds up to n of the request's next rows. False when others had to be set back for lack of pages, and rows of theirs may
-// be in the batch already: it must be built anew.
+// Adds up to n of the request's next rows. False when others had to be set back for lack of pages, and rows of theirs
+// may be in the batch already: it must be built anew.
 static bool add_rows(struct sc_scheduler *s, struct sc_request *r, uint32_t n)
 {
     uint32_t begin = r->n_past, end = begin + SC_MIN(n, r->n_tokens - begin);
@@ -497,7 +497,8 @@ socle_status sc_scheduler_need(struct sc_model *model, const struct sc_scheduler
     struct sc_runner_options of_runner = runner_options(&o);
     *cache = sc_pages_bytes(&model->program, o.n_cache, o.cache);
     SC_TRY(sc_runner_need(model, &of_runner, work_bytes, err));
-    *work_bytes += (uint64_t)o.n_threads * model->hparams.n_vocab * (sizeof(struct sc_candidate) + 2 * sizeof(uint32_t));
+    *work_bytes += (uint64_t)o.n_threads * model->hparams.n_vocab *
+                   (sizeof(struct sc_candidate) + 2 * sizeof(uint32_t));
     return SOCLE_OK;
 }
 
@@ -561,7 +562,8 @@ static void load_cache(struct sc_scheduler *s)
     if (sc_pages_load(s->pages, s->o.cache_file, s->identity, &n_pages, &err) == SOCLE_OK)
         snprintf(s->state.cache_note, sizeof s->state.cache_note, "%u pages of known beginnings were read", n_pages);
     else
-        snprintf(s->state.cache_note, sizeof s->state.cache_note, "%.*s", (int)sizeof s->state.cache_note - 1, err.message);
+        snprintf(s->state.cache_note, sizeof s->state.cache_note, "%.*s", (int)sizeof s->state.cache_note - 1,
+                 err.message);
 }
 
 static socle_status make(struct sc_scheduler *s, struct sc_model *model, socle_error *err)
@@ -581,7 +583,8 @@ static socle_status make(struct sc_scheduler *s, struct sc_model *model, socle_e
 }
 
 socle_status sc_scheduler_create(struct sc_model *model, const struct sc_tokenizer *tokenizer,
-                                 const struct sc_scheduler_options *options, struct sc_scheduler **out, socle_error *err)
+                                 const struct sc_scheduler_options *options, struct sc_scheduler **out,
+                                 socle_error *err)
 {
     struct sc_scheduler_options o = *options;
     SC_TRY(settle(model, &o, err));

@@ -135,7 +135,10 @@ void sc_session_free(struct sc_session *s)
 uint32_t sc_session_n_context(const struct sc_session *s) { return s->n_context; }
 uint32_t sc_session_n_past(const struct sc_session *s) { return s->n_past; }
 uint32_t sc_session_n_batch(const struct sc_session *s) { return sc_runner_n_batch(s->runner); }
-uint32_t sc_session_n_threads(const struct sc_session *s) { return (uint32_t)sc_pool_n_threads(sc_runner_pool(s->runner)); }
+uint32_t sc_session_n_threads(const struct sc_session *s)
+{
+    return (uint32_t)sc_pool_n_threads(sc_runner_pool(s->runner));
+}
 const struct sc_kernels *sc_session_kernels(const struct sc_session *s) { return sc_runner_kernels(s->runner); }
 
 void sc_session_set_profile(struct sc_session *s, const struct sc_profile *profile)

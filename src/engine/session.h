@@ -8,10 +8,10 @@
 #include "program/execute.h"
 
 struct sc_session_options {
-    uint32_t n_context;    // positions; 0: the model's own context, at most SC_CONTEXT_DEFAULT
-    uint32_t n_batch;      // rows computed together; 0: SC_BATCH_DEFAULT
-    uint32_t n_logits;     // of these, at most how many may ask for logits; 0: 1
-    uint32_t n_threads;    // 0: all processors
+    uint32_t n_context; // positions; 0: the model's own context, at most SC_CONTEXT_DEFAULT
+    uint32_t n_batch;   // rows computed together; 0: SC_BATCH_DEFAULT
+    uint32_t n_logits;  // of these, at most how many may ask for logits; 0: 1
+    uint32_t n_threads; // 0: all processors
     enum sc_cache_format cache;
     bool allow_overcommit; // skip the comparison with the memory available
     const char *cpu;       // an instruction-set level, or NULL

@@ -36,10 +36,7 @@ static size_t rows_per_task(const struct sc_run *run, const struct sc_op *op, si
     return SC_MIN(SC_MAX(fair_rows(run, op), (size_t)ROWS_FEW), (size_t)ROWS_MANY);
 }
 
-static size_t row_tiles(const struct sc_op *op, size_t rows)
-{
-    return (op->linear.weight->shape[1] + rows - 1) / rows;
-}
+static size_t row_tiles(const struct sc_op *op, size_t rows) { return (op->linear.weight->shape[1] + rows - 1) / rows; }
 
 // Rows begin..end of matrix m of the op's weights; `begin` is the first row of a packed group.
 static void start(struct columns *c, const struct sc_linear *linear, size_t m, size_t begin, size_t end, void *scratch)

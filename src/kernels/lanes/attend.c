@@ -246,8 +246,8 @@ static void add_last_values(const struct values *v, const float *e, float *y, st
 }
 
 // Queries that see the same positions, all elements.
-ATTEND_INLINE void add_some(const struct values *v, enum sc_cache_format format, const float *const *e,
-                            float *const *y, struct span span, size_t queries)
+ATTEND_INLINE void add_some(const struct values *v, enum sc_cache_format format, const float *const *e, float *const *y,
+                            struct span span, size_t queries)
 {
     size_t i = 0;
     for (; i + WIDTH <= v->dim; i += WIDTH) add_values(v, format, e, y, span, i, queries, WIDTH / SC_LANES);

@@ -231,7 +231,7 @@ TILE_INLINE void multiply_columns(const struct product *p, const struct tile *ti
         else if (f->has_min) multiply_groups(tile, 8, 8, HAS_MIN, x, c0, columns);
         else multiply_groups(tile, 8, 8, 0, x, c0, columns);
     } else if (p->has_groups) {
-        if (f->has_min) multiply_groups(tile, 16, 4, HAS_MIN | NARROW, x, c0, columns); // 16 * 3 * 127
+        if (f->has_min) multiply_groups(tile, 16, 4, HAS_MIN | NARROW, x, c0, columns);        // 16 * 3 * 127
         else if (p->unpacking.bits == 3) multiply_groups(tile, 16, 4, NARROW, x, c0, columns); // 16 * 4 * 127
         else multiply_groups(tile, 16, 4, 0, x, c0, columns);
     } else if (f->block_size != 32) multiply_blocks(tile, 1, TILE_QUADS, false, x, c0, columns);

@@ -28,9 +28,9 @@ struct tile {
 struct unpacking {
     const struct sc_format *format;
     unsigned bits;
-    uint8_t add;      // to the code, after the codebook
-    int32_t offset;   // o
-    int32_t centre;   // see centre_of
+    uint8_t add;    // to the code, after the codebook
+    int32_t offset; // o
+    int32_t centre; // see centre_of
     bool look_up;
     int8_t codebook[16];
 };
