@@ -96,6 +96,7 @@ void exchange_leave(struct exchange *ex)
 
 void exchange_reply_text(struct exchange *ex, int status, const char *type, const char *text, size_t n_bytes)
 {
+    guard_leave(ex); // before the client can know, lest its next request is taken for a second one at once
     pthread_mutex_lock(&ex->mutex);
     if (!ex->is_ready) {
         ex->status = status;

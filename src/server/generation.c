@@ -155,6 +155,7 @@ static void count_usage(struct generation *g)
     for (uint32_t i = 0; i < g->n_choices; i++) n_generated += g->choices[i].n_generated;
     server_note_usage(g->ex->server, g->choices[0].n_prompt, g->choices[0].n_cached, n_generated);
     guard_count(g->ex, g->choices[0].n_prompt, g->choices[0].n_cached, n_generated);
+    guard_leave(g->ex);
 }
 
 static void end_stream(struct generation *g, const struct choice *failed)
