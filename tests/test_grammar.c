@@ -17,7 +17,6 @@
 #include "base/clock.h"
 #include "base/size.h"
 #include "engine/random.h"
-#include "engine/sampler.h"
 #include "text/matcher.h"
 #include "tiny_vocabulary.h"
 
@@ -658,131 +657,6 @@ static void white_space_is_bounded(void **state)
     let_go(&h);
 }
 
-// ---- sampling and generation
-
-static void sampling_draws_only_what_is_allowed(void **state)
-{
-    (void)state;
-    enum { N = 100 };
-    struct sc_candidate candidates[N];
-    uint32_t counts[N] = { 0 }, z[8];
-    float logits[N];
-    uint64_t allowed[2] = { UINT64_C(1) << 3 | UINT64_C(1) << 40, UINT64_C(1) << 6 }; // 3, 40, 70
-    static float weights[N];
-    struct sc_sampler sampler = { candidates, counts, z, N, weights, sc_kernels_at(0) };
-    for (int i = 0; i < N; i++) logits[i] = (float)(i % 17) * 0.3f;
-    socle_sampling how = socle_sampling_defaults();
-    bool seen[N] = { false };
-    how.min_p = 0.0f;
-    how.top_p = 1.0f;
-    for (uint64_t seed = 0; seed < 500; seed++) {
-        how.seed = seed;
-        int32_t token = sc_sample(&sampler, &how,
-                                  &(struct sc_sampling_input){ .logits = logits, .allowed = allowed, .n_allowed = N });
-        assert_true(token == 3 || token == 40 || token == 70);
-        seen[token] = true;
-    }
-    assert_true(seen[3] && seen[40] && seen[70]);
-    how.temperature = 0.0f;
-    struct sc_sampling_input input = { .logits = logits, .allowed = allowed, .n_allowed = N };
-    assert_int_equal(sc_sample(&sampler, &how, &input), 40);
-    input.n_allowed = 30; // a model may have more rows than there are tokens
-    assert_int_equal(sc_sample(&sampler, &how, &input), 3);
-    allowed[0] = allowed[1] = 0;
-    assert_int_equal(sc_sample(&sampler, &how, &input), -1);
-}
-
-static bool collect(void *context, const char *bytes, size_t n_bytes)
-{
-    return sc_buffer_append(context, bytes, n_bytes);
-}
-
-static void answers_have_the_form_they_are_held_to(void **state)
-{
-    (void)state;
-    static const char schema[] =
-        "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\",\"minLength\":2,\"maxLength\":9},"
-        "\"age\":{\"type\":\"integer\",\"minimum\":3,\"maximum\":12}},\"required\":[\"name\",\"age\"],"
-        "\"additionalProperties\":false}";
-    socle_model *model;
-    socle_session *session;
-    socle_constraint *constraint, *other;
-    socle_error err = { 0 };
-    if (socle_model_load(SC_SOURCE_ROOT "/share/tales.gguf", &model, &err) != SOCLE_OK) fail_msg("%s", err.message);
-    assert_int_equal(socle_session_create(model, NULL, &session, &err), SOCLE_OK);
-    assert_int_equal(socle_constraint_create(model, SOCLE_CONSTRAINT_SCHEMA, schema, strlen(schema), &constraint, &err),
-                     SOCLE_OK);
-    assert_int_equal(socle_constraint_create(model, SOCLE_CONSTRAINT_REGEX, "(", 1, &other, &err), SOCLE_BAD_ARGUMENT);
-    int32_t *prompt;
-    size_t n_prompt;
-    assert_int_equal(socle_tokenize(model, "Once", 4, SOCLE_ADD_SPECIAL, &prompt, &n_prompt, &err), SOCLE_OK);
-    for (uint64_t seed = 0; seed < 12; seed++) {
-        struct sc_buffer text = { 0 };
-        socle_generation g = { .prompt = prompt,
-                               .n_prompt = n_prompt,
-                               .n_predict = 400,
-                               .sampling = socle_sampling_defaults(),
-                               .constraint = constraint,
-                               .on_text = collect,
-                               .context = &text,
-                               .ignore_end = seed % 2 };
-        g.sampling.seed = seed;
-        g.sampling.temperature = 1.5f;
-        socle_session_rewind(session, 0);
-        if (socle_generate(session, &g, &err) != SOCLE_OK) fail_msg("%s", err.message);
-        assert_int_equal(g.finish, SOCLE_FINISH_STOP);
-        json_t *value = json_loadb(text.data, text.n_bytes, 0, NULL);
-        if (!value) fail_msg("not JSON: %.*s", (int)text.n_bytes, text.data);
-        json_int_t age = json_integer_value(json_object_get(value, "age"));
-        assert_true(age >= 3 && age <= 12);
-        assert_int_equal(json_object_size(value), 2);
-        json_decref(value);
-        sc_buffer_free(&text);
-    }
-    socle_free(prompt);
-    socle_constraint_free(constraint);
-    socle_session_free(session);
-    socle_model_free(model);
-}
-
-static void a_constraint_can_wait_for_a_text(void **state)
-{
-    (void)state;
-    socle_model *model;
-    socle_session *session;
-    socle_constraint *constraint;
-    socle_error err = { 0 };
-    assert_int_equal(socle_model_load(SC_SOURCE_ROOT "/share/tales.gguf", &model, &err), SOCLE_OK);
-    assert_int_equal(socle_session_create(model, NULL, &session, &err), SOCLE_OK);
-    assert_int_equal(socle_constraint_create(model, SOCLE_CONSTRAINT_REGEX, "[0-9]{4}", 8, &constraint, &err),
-                     SOCLE_OK);
-    int32_t *prompt;
-    size_t n_prompt;
-    struct sc_buffer text = { 0 };
-    assert_int_equal(socle_tokenize(model, "Once upon a time", 16, SOCLE_ADD_SPECIAL, &prompt, &n_prompt, &err),
-                     SOCLE_OK);
-    socle_generation g = { .prompt = prompt,
-                           .n_prompt = n_prompt,
-                           .n_predict = 200,
-                           .constraint = constraint,
-                           .constraint_after = ".",
-                           .on_text = collect,
-                           .context = &text };
-    g.sampling = socle_sampling_defaults();
-    if (socle_generate(session, &g, &err) != SOCLE_OK) fail_msg("%s", err.message);
-    assert_int_equal(g.finish, SOCLE_FINISH_STOP);
-    const char *stop = memchr(text.data, '.', text.n_bytes);
-    assert_non_null(stop);
-    assert_true(stop > text.data + 3);
-    assert_int_equal(strspn(stop + 1, "0123456789"), 4);
-    assert_int_equal(strlen(stop + 1), 4);
-    sc_buffer_free(&text);
-    socle_free(prompt);
-    socle_constraint_free(constraint);
-    socle_session_free(session);
-    socle_model_free(model);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -805,9 +679,6 @@ int main(void)
         cmocka_unit_test(schemas_accept_what_is_valid),
         cmocka_unit_test(schemas_that_cannot_be_enforced_are_refused_by_pointer),
         cmocka_unit_test(white_space_is_bounded),
-        cmocka_unit_test(sampling_draws_only_what_is_allowed),
-        cmocka_unit_test(answers_have_the_form_they_are_held_to),
-        cmocka_unit_test(a_constraint_can_wait_for_a_text),
     };
     return cmocka_run_group_tests(tests, make_vocabulary, free_vocabulary);
 }
