@@ -135,7 +135,7 @@ struct workers {
     size_t n_threads;
 };
 
-static void handle(struct exchange *ex, const char *path)
+void http_answer(struct exchange *ex, const char *path)
 {
     json_error_t error;
     ex->json = json_loadb(ex->body.data ? ex->body.data : "", ex->body.n_bytes, 0, &error);
@@ -159,7 +159,7 @@ static void *work(void *argument)
         w->first = job->next;
         if (!w->first) w->end = &w->first;
         pthread_mutex_unlock(&w->mutex);
-        handle(job->ex, job->path);
+        http_answer(job->ex, job->path);
         exchange_let_go(job->ex);
         free(job);
         pthread_mutex_lock(&w->mutex);

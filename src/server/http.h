@@ -7,6 +7,8 @@
 enum { HTTP_WORKERS = 4 };
 
 const struct route *http_route_at(size_t i); // NULL past the last
+// Parses the body, which is all there, and calls the route's handler.
+void http_answer(struct exchange *ex, const char *path);
 
 struct workers *http_workers_start(void); // NULL: no memory or threads
 void http_workers_stop(struct workers *workers);
