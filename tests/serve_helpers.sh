@@ -61,6 +61,7 @@ start() {
     n_started=$((n_started + 1))
     out=$tmp/server$n_started.out log=$tmp/server$n_started.err
     if [ -n "$san" ] && [[ " $* " != *" --sandbox "* ]]; then set -- "$@" --sandbox off; fi
+    : >"$out"
     "$socle" serve --port 0 "$@" >"$out" 2>"$log" </dev/null &
     pid=$!
     servers+=("$pid")

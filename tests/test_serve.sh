@@ -164,6 +164,18 @@ stop "the server ends properly"
 check "... and said nothing more than that" sh -c "test \$(wc -l <'$log') -le 3"
 [ -z "$chat" ] && { skip "conversations" "no build/tests/add_template"; finish; exit; }
 
+# ---- many models
+
+mkdir "$tmp/models" && cp "$model" "$tmp/models/plain.gguf" && cp "$chat" "$tmp/models/talks.gguf"
+start --models "$tmp/models" --memory 28 --context 512 || finish || exit 1
+expect 200 '"id":"plain".*"id":"talks"' "--models lists a folder" /v1/models
+for name in plain talks plain talks; do
+    expect 200 "\"model\":\"$name\"" "... $name is loaded when it is asked for" /v1/completions "{$story, \"model\": \"$name\"}"
+done
+check "... one at a time, as --memory says" sh -c "curl -s '$url/metrics' | grep -q '^socle_models_loaded 1$'"
+expect 200 '"model":"plain"' "... the first when nothing is said" /v1/completions "{$story}"
+stop "the server ends properly"
+
 # ---- a model that converses
 
 start -m "$chat" --alias chatty --context 512 || finish || exit 1

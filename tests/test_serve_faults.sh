@@ -121,7 +121,7 @@ trap '' PIPE # a server may close while we write
 
 # raw BYTES [SECONDS]: sends them as they are (printf's escapes) and leaves what comes back in $tmp/body.
 raw() {
-    n_faults=$((n_faults + 1))
+    n_faults=$((n_faults + 1)) before_raw=$SECONDS
     {
         # shellcheck disable=SC2059  # the bytes are a format of escapes
         printf "$1" >&3 && timeout "${2:-0.5}" cat <&3
@@ -173,7 +173,26 @@ expect 200 '"status":"ok"' "... leave room for others" /health
 expect 200 '"text"' "... to be answered" /v1/completions '{"prompt": "a", "max_tokens": 2}'
 for fd in "${idle[@]}"; do exec {fd}>&-; done
 expect 200 '"status":"ok"' "healthy after they left" /health
+
+# Bodies that do not end: 16 times the largest is held at most.
+idle=()
+for i in $(seq 20); do
+    exec {fd}<>"/dev/tcp/127.0.0.1/$(port)" && idle+=("$fd")
+    printf 'POST /tokenize HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n' >&"$fd"
+    head -c 999999 "$tmp/spaces" >&"$fd"
+done 2>/dev/null
+n_faults=$((n_faults + 20))
+expect 503 '"error"' "bodies that do not end: there is a bound" /tokenize "@$tmp/spaces"
+has "... with Retry-After" '^Retry-After: [0-9]' "$tmp/head"
+for fd in "${idle[@]}"; do exec {fd}>&-; done
+sleep 0.2
+expect 200 '"count":1' "... and room when they left" /tokenize "@$tmp/spaces"
 stop "the server ends properly"
+
+start -m "$model" --idle 1 || finish || exit 1
+raw 'POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{"prompt"' 6
+check "a client that stops in the middle is left after --idle seconds" test "$SECONDS" -lt "$((before_raw + 5))"
+stop "... the server ends properly"
 
 (ulimit -n 40 && exec "$socle" serve --port 0 -m "$model" ${san:+--sandbox off}) >"$tmp/few.out" 2>"$tmp/few.err" &
 pid=$! log=$tmp/few.err

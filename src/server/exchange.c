@@ -49,7 +49,8 @@ void exchange_let_go(struct exchange *ex)
     pthread_mutex_unlock(&ex->mutex);
     if (!is_last) return;
     guard_leave(ex);
-    bool was_big = ex->body.n_bytes > TRIM_BYTES || ex->reply.n_bytes > TRIM_BYTES;
+    bool was_big = ex->n_body_bytes > TRIM_BYTES || ex->reply.n_bytes > TRIM_BYTES;
+    atomic_fetch_sub(&ex->server->n_body_bytes, ex->n_body_bytes);
     json_decref(ex->json);
     sc_buffer_free(&ex->body);
     sc_buffer_free(&ex->reply);

@@ -27,6 +27,7 @@ struct exchange {
     uint64_t id;
     double started;
     struct sc_buffer body;
+    size_t n_body_bytes; // ever; the server counts them until the end
     json_t *json; // the body, when the route wants one
     bool is_refused; // a reply was queued before the body came
     bool is_last;    // the connection is closed afterwards

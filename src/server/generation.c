@@ -180,6 +180,7 @@ static void finish(struct generation *g)
     count_usage(g);
     socle_constraint_free(g->constraint);
     g->constraint = NULL;
+    exchange_work(ex, NULL, NULL); // a client that leaves now finds nothing to stop, nor a model that may be gone
     served_models_give(ex->server->models, g->model);
     if (g->options.stream && g->has_begun) end_stream(g, failed);
     else if (failed) fail(ex, failed->status, failed->error);

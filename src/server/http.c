@@ -139,6 +139,7 @@ void http_answer(struct exchange *ex, const char *path)
 {
     json_error_t error;
     ex->json = json_loadb(ex->body.data ? ex->body.data : "", ex->body.n_bytes, 0, &error);
+    sc_buffer_free(&ex->body);
     if (!ex->json || !json_is_object(ex->json)) {
         exchange_fail(ex, 400, NULL, NULL, "The body is not %s%s%s (line %d, column %d)",
                       ex->json ? "a JSON object" : "JSON", ex->json ? "" : ": ", ex->json ? "" : error.text, error.line,
@@ -258,11 +259,16 @@ static void take_body(struct exchange *ex, const char *bytes, size_t n_bytes)
 {
     uint64_t max = ex->server->options.max_body;
     if (ex->body.n_bytes + n_bytes > max) {
-        if (!ex->is_ready)
-            exchange_fail(ex, 413, NULL, NULL, "The body has more than %llu bytes", (unsigned long long)max);
+        exchange_fail(ex, 413, NULL, NULL, "The body has more than %llu bytes", (unsigned long long)max);
         return;
     }
-    if (!sc_buffer_append(&ex->body, bytes, n_bytes) && !ex->is_ready) exchange_fail(ex, 500, NULL, NULL, "out of memory");
+    ex->n_body_bytes += n_bytes;
+    if (atomic_fetch_add(&ex->server->n_body_bytes, n_bytes) + n_bytes > BODIES_MAX * max) {
+        snprintf(ex->retry_after, sizeof ex->retry_after, "1");
+        exchange_fail(ex, 503, NULL, NULL, "Too many large requests at the same time");
+    } else if (!sc_buffer_append(&ex->body, bytes, n_bytes)) {
+        exchange_fail(ex, 500, NULL, NULL, "out of memory");
+    }
 }
 
 static enum MHD_Result take_request(void *context, struct MHD_Connection *connection, const char *path, const char *method,

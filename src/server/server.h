@@ -7,6 +7,7 @@
 #ifndef SC_SERVER_SERVER_H
 #define SC_SERVER_SERVER_H
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include <socle/socle.h>
@@ -40,6 +41,7 @@ struct route {
     unsigned flags;
 };
 
+enum { BODIES_MAX = 16 }; // of the largest size, held at the same time
 enum { ERRORS_KEPT = 50, HISTORY_KEPT = 150 };
 
 struct server_counters {
@@ -67,6 +69,7 @@ struct server {
     struct sc_keys *keys; // NULL: none are asked for
     char *certificate, *private_key; // contents
     double started;
+    atomic_uint_least64_t n_body_bytes; // of requests that are not answered yet
     pthread_t housekeeper;
     bool has_housekeeper;
 
