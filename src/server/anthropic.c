@@ -22,7 +22,10 @@ static json_t *usage_json(const struct choice *c)
 
 enum { NO_BLOCK = -1 };
 
-static void send_event(struct choice *c, const char *event, json_t *json) { exchange_stream_json(c->g->ex, event, json); }
+static void send_event(struct choice *c, const char *event, json_t *json)
+{
+    exchange_stream_json(c->g->ex, event, json);
+}
 
 static void begin(struct generation *g)
 {
@@ -36,7 +39,7 @@ static void close_block(struct choice *c)
 {
     if (c->open_block == NO_BLOCK) return;
     send_event(c, "content_block_stop",
-         json_pack("{s:s, s:i}", "type", "content_block_stop", "index", (int)c->n_blocks - 1));
+               json_pack("{s:s, s:i}", "type", "content_block_stop", "index", (int)c->n_blocks - 1));
     c->open_block = NO_BLOCK;
 }
 
@@ -51,8 +54,9 @@ static void open_block(struct choice *c, const struct piece *p)
     else if (p->kind == PIECE_REASONING)
         block = json_pack("{s:s, s:s, s:s}", "type", "thinking", "thinking", "", "signature", "");
     else block = json_pack("{s:s, s:s}", "type", "text", "text", "");
-    send_event(c, "content_block_start", json_pack("{s:s, s:i, s:o}", "type", "content_block_start", "index", (int)c->n_blocks++,
-                                             "content_block", block));
+    send_event(c, "content_block_start",
+               json_pack("{s:s, s:i, s:o}", "type", "content_block_start", "index", (int)c->n_blocks++, "content_block",
+                         block));
     c->open_block = (int)p->kind;
 }
 
@@ -71,15 +75,17 @@ static void send_piece(struct choice *c, const struct piece *p)
     if (p->kind == PIECE_CALL_BEGIN) return;
     json_t *delta = json_pack("{s:s, s:o}", "type", deltas[p->kind].type, deltas[p->kind].field,
                               json_stringn(p->text, p->n_bytes));
-    send_event(c, "content_block_delta", json_pack("{s:s, s:i, s:o}", "type", "content_block_delta", "index",
-                                             (int)c->n_blocks - 1, "delta", delta));
+    send_event(
+        c, "content_block_delta",
+        json_pack("{s:s, s:i, s:o}", "type", "content_block_delta", "index", (int)c->n_blocks - 1, "delta", delta));
 }
 
 static void end_choice(struct choice *c)
 {
     close_block(c);
     json_t *delta = json_pack("{s:s, s:s?}", "stop_reason", stop_reason(c), "stop_sequence", c->stop);
-    send_event(c, "message_delta", json_pack("{s:s, s:o, s:o}", "type", "message_delta", "delta", delta, "usage", usage_json(c)));
+    send_event(c, "message_delta",
+               json_pack("{s:s, s:o, s:o}", "type", "message_delta", "delta", delta, "usage", usage_json(c)));
 }
 
 static void end(struct generation *g)
@@ -97,24 +103,21 @@ static json_t *whole(struct generation *g)
         json_array_append_new(content, json_pack("{s:s, s:s#, s:s}", "type", "thinking", "thinking", c->reasoning.data,
                                                  (int)c->reasoning.n_bytes, "signature", ""));
     if (c->text.n_bytes || c->n_calls == 0)
-        json_array_append_new(content, json_pack("{s:s, s:s#}", "type", "text", "text", c->text.data ? c->text.data : "",
-                                                 (int)c->text.n_bytes));
+        json_array_append_new(content, json_pack("{s:s, s:s#}", "type", "text", "text",
+                                                 c->text.data ? c->text.data : "", (int)c->text.n_bytes));
     for (size_t i = 0; i < c->n_calls; i++) {
         json_t *input = json_loads(c->calls[i].arguments.data ? c->calls[i].arguments.data : "{}", 0, NULL);
-        json_array_append_new(content, json_pack("{s:s, s:s, s:s, s:o}", "type", "tool_use", "id", c->calls[i].id, "name",
-                                                 c->calls[i].name, "input", input ? input : json_object()));
+        json_array_append_new(content, json_pack("{s:s, s:s, s:s, s:o}", "type", "tool_use", "id", c->calls[i].id,
+                                                 "name", c->calls[i].name, "input", input ? input : json_object()));
     }
     return json_pack("{s:s, s:s, s:s, s:s, s:o, s:s, s:s?, s:o}", "id", g->id, "type", "message", "role", "assistant",
                      "model", g->model->id, "content", content, "stop_reason", stop_reason(c), "stop_sequence", c->stop,
                      "usage", usage_json(c));
 }
 
-static const struct dialect dialect = { .id_prefix = "msg_",
-                                        .begin = begin,
-                                        .piece = send_piece,
-                                        .end_choice = end_choice,
-                                        .end = end,
-                                        .whole = whole };
+static const struct dialect dialect = {
+    .id_prefix = "msg_", .begin = begin, .piece = send_piece, .end_choice = end_choice, .end = end, .whole = whole
+};
 
 // ---- conversations, turned into what templates take
 
@@ -175,10 +178,9 @@ static bool add_message(struct exchange *ex, const json_t *message, size_t i, js
         exchange_fail(ex, 400, NULL, NULL, "messages.%zu.content: Input should be a valid string or list", i);
         ok = false;
     }
-    json_array_foreach(content, b, block) ok = ok && add_block(ex, block, messages, &text, calls);
+    json_array_foreach (content, b, block) ok = ok && add_block(ex, block, messages, &text, calls);
     size_t n_results = 0;
-    json_array_foreach(content, b, block)
-        n_results += json_object_get(block, "tool_use_id") != NULL;
+    json_array_foreach (content, b, block) n_results += json_object_get(block, "tool_use_id") != NULL;
     if (ok && (text.n_bytes || json_array_size(calls) || n_results == 0)) append(messages, role, &text, calls);
     sc_buffer_free(&text);
     json_decref(calls);
@@ -203,16 +205,15 @@ static bool read_tools(struct exchange *ex, struct chat_inputs *out)
     size_t i;
     if (json_array_size(tools) == 0 || (choice && strcmp(choice, "none") == 0)) return true;
     out->tools = json_array();
-    json_array_foreach(tools, i, tool)
-    {
+    json_array_foreach (tools, i, tool) {
         json_t *name = json_object_get(tool, "name"), *schema = json_object_get(tool, "input_schema");
         if (!json_is_string(name) || !json_is_object(schema)) {
             exchange_fail(ex, 400, NULL, NULL, "tools.%zu: expected a name and an input_schema", i);
             return false;
         }
-        json_array_append_new(out->tools, json_pack("{s:s, s:{s:O, s:O?, s:O}}", "type", "function", "function", "name", name,
-                                                    "description", json_object_get(tool, "description"), "parameters",
-                                                    schema));
+        json_array_append_new(out->tools,
+                              json_pack("{s:s, s:{s:O, s:O?, s:O}}", "type", "function", "function", "name", name,
+                                        "description", json_object_get(tool, "description"), "parameters", schema));
     }
     const json_t *asked = json_object_get(ex->json, "tool_choice");
     out->serial = json_is_true(json_object_get(asked, "disable_parallel_tool_use"));
@@ -236,7 +237,8 @@ static bool read_conversation(struct exchange *ex, struct chat_inputs *out)
         return false;
     }
     if (!add_system(ex, out->messages)) return false;
-    json_array_foreach(messages, i, message) if (!add_message(ex, message, i, out->messages)) return false;
+    json_array_foreach (messages, i, message)
+        if (!add_message(ex, message, i, out->messages)) return false;
     const char *thinking = json_string_value(json_object_get(json_object_get(ex->json, "thinking"), "type"));
     if (thinking) json_object_set_new(out->more, "enable_thinking", json_boolean(strcmp(thinking, "enabled") == 0));
     return read_tools(ex, out);

@@ -31,8 +31,7 @@ bool chat_content_text(struct exchange *ex, const json_t *content, const char *p
         exchange_fail(ex, 400, "invalid_type", param, "Invalid type for '%s': expected a string or an array.", param);
         return false;
     }
-    json_array_foreach(content, i, part)
-    {
+    json_array_foreach (content, i, part) {
         const char *type = json_string_value(json_object_get(part, "type"));
         const json_t *text = json_object_get(part, "text");
         if (!text) text = json_object_get(part, "refusal");
@@ -40,8 +39,9 @@ bool chat_content_text(struct exchange *ex, const json_t *content, const char *p
             sc_buffer_append(out, json_string_value(text), json_string_length(text));
             continue;
         }
-        exchange_fail(ex, 400, "invalid_value", param, "Invalid '%s[%zu]': parts of type '%s' are not supported, only text.",
-                      param, i, type ? type : "");
+        exchange_fail(ex, 400, "invalid_value", param,
+                      "Invalid '%s[%zu]': parts of type '%s' are not supported, only text.", param, i,
+                      type ? type : "");
         return false;
     }
     return true;
@@ -78,8 +78,7 @@ static bool check_calls(struct exchange *ex, const json_t *calls, const char *wh
         exchange_fail(ex, 400, "invalid_type", where, "Invalid type for '%s.tool_calls': expected an array.", where);
         return false;
     }
-    json_array_foreach(calls, i, call)
-    {
+    json_array_foreach (calls, i, call) {
         if (json_is_string(json_object_get(json_object_get(call, "function"), "name"))) continue;
         exchange_fail(ex, 400, "missing_required_parameter", where,
                       "Missing required parameter: '%s.tool_calls[%zu].function.name'.", where, i);
@@ -96,7 +95,8 @@ static bool add_content(struct exchange *ex, const json_t *from, const char *whe
     if (!content || json_is_null(content)) {
         bool has_calls = json_array_size(json_object_get(from, "tool_calls")) > 0;
         if (!has_calls && strcmp(json_string_value(json_object_get(from, "role")), "assistant") != 0) {
-            exchange_fail(ex, 400, "missing_required_parameter", where, "Missing required parameter: '%s.content'.", where);
+            exchange_fail(ex, 400, "missing_required_parameter", where, "Missing required parameter: '%s.content'.",
+                          where);
             return false;
         }
         json_object_set_new(to, "content", json_string(""));
@@ -119,7 +119,8 @@ static bool add_message(struct exchange *ex, const json_t *from, size_t i, json_
     const char *role = json_string_value(json_object_get(from, "role"));
     if (!role || !is_role(role)) {
         exchange_fail(ex, 400, "invalid_value", where,
-                      "Invalid value for '%s.role': expected 'system', 'developer', 'user', 'assistant' or 'tool'.", where);
+                      "Invalid value for '%s.role': expected 'system', 'developer', 'user', 'assistant' or 'tool'.",
+                      where);
         return false;
     }
     json_t *to = json_object();
@@ -128,7 +129,8 @@ static bool add_message(struct exchange *ex, const json_t *from, size_t i, json_
     if (!add_content(ex, from, where, to)) return false;
     static const char *const kept[] = { "name", "tool_call_id", "reasoning_content" };
     for (size_t k = 0; k < sizeof kept / sizeof *kept; k++)
-        if (json_is_string(json_object_get(from, kept[k]))) json_object_set(to, kept[k], json_object_get(from, kept[k]));
+        if (json_is_string(json_object_get(from, kept[k])))
+            json_object_set(to, kept[k], json_object_get(from, kept[k]));
     json_t *calls = json_object_get(from, "tool_calls"), *list;
     if (!calls || json_is_null(calls)) return true;
     if (!check_calls(ex, calls, where)) return false;
@@ -152,7 +154,8 @@ static bool read_messages(struct exchange *ex, struct chat_inputs *out)
         return false;
     }
     out->messages = json_array();
-    json_array_foreach(messages, i, message) if (!add_message(ex, message, i, out->messages)) return false;
+    json_array_foreach (messages, i, message)
+        if (!add_message(ex, message, i, out->messages)) return false;
     return true;
 }
 
@@ -162,8 +165,7 @@ static bool has_tool(const json_t *tools, const char *name)
 {
     const json_t *tool;
     size_t i;
-    json_array_foreach(tools, i, tool)
-    {
+    json_array_foreach (tools, i, tool) {
         const char *own = json_string_value(json_object_get(json_object_get(tool, "function"), "name"));
         if (name && own && strcmp(own, name) == 0) return true;
     }
@@ -208,8 +210,7 @@ static bool read_tools(struct exchange *ex, struct chat_inputs *out)
     size_t i;
     if (!tools || json_is_null(tools)) return refuse_without_tools(ex);
     if (json_is_array(tools) && json_array_size(tools) == 0) return true;
-    json_array_foreach(tools, i, tool)
-    {
+    json_array_foreach (tools, i, tool) {
         const char *type = json_string_value(json_object_get(tool, "type"));
         const json_t *function = json_object_get(tool, "function");
         if (type && strcmp(type, "function") == 0 && json_is_string(json_object_get(function, "name"))) continue;
@@ -262,9 +263,10 @@ bool chat_encode(struct exchange *ex, const struct served_model *model, const st
     free(dump);
     if (status == SOCLE_OK) return true;
     if (status == SOCLE_UNSUPPORTED && !model->info.has_template)
-        exchange_fail(ex, 400, "no_chat_template", "model",
-                      "The model '%s' has no chat template: it continues texts (/v1/completions), it does not converse.",
-                      model->id);
+        exchange_fail(
+            ex, 400, "no_chat_template", "model",
+            "The model '%s' has no chat template: it continues texts (/v1/completions), it does not converse.",
+            model->id);
     else exchange_fail(ex, http_status_of(status), NULL, "messages", "%s", err.message);
     return false;
 }

@@ -6,9 +6,9 @@
 
 // A conversation on its way to a template.
 struct chat_inputs {
-    json_t *messages; // owned: [{"role", "content", "tool_calls"?, "tool_call_id"?, …}]
-    json_t *tools;    // owned: [{"type": "function", "function": {…}}], or NULL
-    json_t *more;     // owned: further variables of the template, an object
+    json_t *messages;             // owned: [{"role", "content", "tool_calls"?, "tool_call_id"?, …}]
+    json_t *tools;                // owned: [{"type": "function", "function": {…}}], or NULL
+    json_t *more;                 // owned: further variables of the template, an object
     enum sc_answer_choice choice; // of tools
     const char *tool;             // the only one that may be called, or NULL: any; borrowed
     bool serial;                  // one call at most

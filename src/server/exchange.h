@@ -28,10 +28,10 @@ struct exchange {
     double started;
     struct sc_buffer body;
     size_t n_body_bytes; // ever; the server counts them until the end
-    json_t *json; // the body, when the route wants one
-    bool is_refused; // a reply was queued before the body came
-    bool is_last;    // the connection is closed afterwards
-    void *admission; // what the key's counters were told at the start (keys)
+    json_t *json;        // the body, when the route wants one
+    bool is_refused;     // a reply was queued before the body came
+    bool is_last;        // the connection is closed afterwards
+    void *admission;     // what the key's counters were told at the start (keys)
 
     pthread_mutex_t mutex; // of all below
     int n_holders;
@@ -43,11 +43,11 @@ struct exchange {
     bool is_queued; // the reply was handed to the HTTP library
     int status;
     const char *content_type;
-    const char *allowed; // the method that a path has, of a refusal for another
-    const char *etag; // of a page's file; NULL: the answer is none
+    const char *allowed;            // the method that a path has, of a refusal for another
+    const char *etag;               // of a page's file; NULL: the answer is none
     char retry_after[16], seed[24]; // headers, "" for none
     struct sc_buffer reply;
-    size_t n_sent; // of reply, when it is a stream
+    size_t n_sent;               // of reply, when it is a stream
     void (*on_gone)(void *work); // asks the work to stop; may be called more than once
     void *work;
 };

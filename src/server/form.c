@@ -5,12 +5,12 @@
 
 #include "base/error.h"
 
-static bool create(struct exchange *ex, const struct served_model *model, socle_constraint_kind kind, const char *source,
-                   const char *param, struct form *out)
+static bool create(struct exchange *ex, const struct served_model *model, socle_constraint_kind kind,
+                   const char *source, const char *param, struct form *out)
 {
     socle_error err;
-    socle_status status =
-        socle_constraint_create(model->model, kind, source, source ? strlen(source) : 0, &out->constraint, &err);
+    socle_status status = socle_constraint_create(model->model, kind, source, source ? strlen(source) : 0,
+                                                  &out->constraint, &err);
     if (status == SOCLE_OK) return true;
     exchange_fail(ex, http_status_of(status), "invalid_value", param, "Invalid '%s': %s", param, err.message);
     return false;
@@ -72,7 +72,8 @@ static bool any_is_strict(const json_t *tools)
 {
     const json_t *tool;
     size_t i;
-    json_array_foreach(tools, i, tool) if (json_is_true(json_object_get(json_object_get(tool, "function"), "strict"))) return true;
+    json_array_foreach (tools, i, tool)
+        if (json_is_true(json_object_get(json_object_get(tool, "function"), "strict"))) return true;
     return false;
 }
 
@@ -83,7 +84,9 @@ static bool hold_calls(struct exchange *ex, const struct served_model *model, co
     const struct sc_answer_syntax *syntax = name ? sc_answer_syntax_find(name) : NULL;
     // What cannot be held is an error where it was demanded; otherwise the model is trusted to write calls well.
     bool demanded = in->choice == SC_ANSWER_REQUIRED || any_is_strict(in->tools);
-    struct sc_answer_grammar_options options = { .tools = in->tools, .choice = in->choice, .name = in->tool,
+    struct sc_answer_grammar_options options = { .tools = in->tools,
+                                                 .choice = in->choice,
+                                                 .name = in->tool,
                                                  .parallel = !in->serial,
                                                  .prompt = { prompt ? prompt : "", prompt ? strlen(prompt) : 0 } };
     struct sc_buffer grammar = { 0 };
@@ -108,15 +111,16 @@ static const char *reasoning_end(const struct served_model *model, const char *p
     const char *name = socle_model_answer_syntax(model->model);
     struct sc_answer reader;
     json_t *no_tools = json_array();
-    sc_answer_begin(&reader, name ? sc_answer_syntax_find(name) : NULL, (struct sc_text){ prompt, strlen(prompt) }, no_tools);
+    sc_answer_begin(&reader, name ? sc_answer_syntax_find(name) : NULL, (struct sc_text){ prompt, strlen(prompt) },
+                    no_tools);
     const char *end = sc_answer_reasoning_end(&reader);
     sc_answer_end(&reader, NULL, NULL);
     json_decref(no_tools);
     return end;
 }
 
-bool form_read(struct exchange *ex, const struct served_model *model, const json_t *format, const struct chat_inputs *in,
-               const char *prompt, struct form *out)
+bool form_read(struct exchange *ex, const struct served_model *model, const json_t *format,
+               const struct chat_inputs *in, const char *prompt, struct form *out)
 {
     *out = (struct form){ 0 };
     bool has_format = format && !json_is_null(format);

@@ -12,8 +12,8 @@ struct form {
 // `format` is OpenAI's response_format (NULL: none). With tools, calls are held to their schemas; `prompt` is what the
 // model goes on from. Also reads "grammar" (GBNF), "guided_regex", "guided_json" and "guided_grammar" of the request.
 // False: a reply was sent.
-bool form_read(struct exchange *ex, const struct served_model *model, const json_t *format, const struct chat_inputs *in,
-               const char *prompt, struct form *out);
+bool form_read(struct exchange *ex, const struct served_model *model, const json_t *format,
+               const struct chat_inputs *in, const char *prompt, struct form *out);
 
 // Answers a conversation: encodes it, reads the form, and starts. Takes the model over.
 void chat_answer(struct exchange *ex, struct served_model *model, const struct dialect *dialect,

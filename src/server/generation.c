@@ -36,14 +36,17 @@ int http_status_of(socle_status status)
 
 static const char *code_of(socle_status status)
 {
-    return status == SOCLE_CONTEXT_FULL ? "context_length_exceeded" : status == SOCLE_BUSY ? "rate_limit_exceeded" : NULL;
+    return status == SOCLE_CONTEXT_FULL ? "context_length_exceeded"
+           : status == SOCLE_BUSY       ? "rate_limit_exceeded"
+                                        : NULL;
 }
 
 static void fail(struct exchange *ex, socle_status status, const char *message)
 {
     if (status == SOCLE_BUSY || status == SOCLE_NO_MEMORY) snprintf(ex->retry_after, sizeof ex->retry_after, "1");
     const char *param = json_object_get(ex->json, "prompt") ? "prompt" : "messages";
-    exchange_fail(ex, http_status_of(status), code_of(status), status == SOCLE_CONTEXT_FULL ? param : NULL, "%s", message);
+    exchange_fail(ex, http_status_of(status), code_of(status), status == SOCLE_CONTEXT_FULL ? param : NULL, "%s",
+                  message);
 }
 
 struct served_model *take_model(struct exchange *ex)
@@ -89,7 +92,8 @@ static void read_event(void *context, const struct sc_answer_event *event)
                                              [SC_ANSWER_CALL_BEGIN] = PIECE_CALL_BEGIN,
                                              [SC_ANSWER_ARGUMENTS] = PIECE_ARGUMENTS,
                                              [SC_ANSWER_CALL_END] = PIECE_CALL_END };
-    take_piece(context, &(struct piece){ kinds[event->kind], event->text, event->n_bytes, event->call, event->complete });
+    take_piece(context,
+               &(struct piece){ kinds[event->kind], event->text, event->n_bytes, event->call, event->complete });
 }
 
 static void take_text(struct choice *c, const char *text, size_t n_bytes)
@@ -280,9 +284,16 @@ void generation_start(struct exchange *ex, struct served_model *model, const str
         exchange_fail(ex, 500, NULL, NULL, "out of memory");
         return;
     }
-    *g = (struct generation){ .ex = ex, .model = model, .dialect = dialect, .options = *options, .created = time(NULL),
-                              .echo = echo, .prompt_text = prompt_text, .choices = choices,
-                              .n_choices = options->n_choices, .constraint = form ? form->constraint : NULL,
+    *g = (struct generation){ .ex = ex,
+                              .model = model,
+                              .dialect = dialect,
+                              .options = *options,
+                              .created = time(NULL),
+                              .echo = echo,
+                              .prompt_text = prompt_text,
+                              .choices = choices,
+                              .n_choices = options->n_choices,
+                              .constraint = form ? form->constraint : NULL,
                               .constraint_after = form ? form->after : NULL };
     if (options->sampling.n_bias) g->options.sampling.bias = g->options.biases;
     const char *syntax = socle_model_answer_syntax(model->model);
@@ -290,7 +301,7 @@ void generation_start(struct exchange *ex, struct served_model *model, const str
     make_id(dialect->id_prefix, g->id, sizeof g->id);
     snprintf(ex->seed, sizeof ex->seed, "%llu", (unsigned long long)options->sampling.seed);
     atomic_init(&g->n_open, g->n_choices + 1); // one is ours
-    json_t *no_tools = json_array(); // what looks like a call then stays text
+    json_t *no_tools = json_array();           // what looks like a call then stays text
     struct sc_text before = { prompt_text, prompt_text ? strlen(prompt_text) : 0 };
     for (uint32_t i = 0; i < g->n_choices; i++) {
         struct choice *c = &choices[i];
@@ -313,7 +324,8 @@ void generation_start(struct exchange *ex, struct served_model *model, const str
 const char *openai_finish(const struct choice *c)
 {
     if (c->n_calls && (c->finish == SOCLE_FINISH_STOP || c->finish == SOCLE_FINISH_WORD)) return "tool_calls";
-    return c->g->options.only_prompt || c->finish == SOCLE_FINISH_LENGTH || c->finish == SOCLE_FINISH_CONTEXT ? "length" : "stop";
+    return c->g->options.only_prompt || c->finish == SOCLE_FINISH_LENGTH || c->finish == SOCLE_FINISH_CONTEXT ? "length"
+                                                                                                              : "stop";
 }
 
 json_t *openai_usage(const struct generation *g)

@@ -1,5 +1,5 @@
-// Answers of models, for every interface: starts requests, reads what comes into pieces, and has the interface's dialect
-// write them down, whole or as a stream.
+// Answers of models, for every interface: starts requests, reads what comes into pieces, and has the interface's
+// dialect write them down, whole or as a stream.
 #ifndef SC_SERVER_GENERATION_H
 #define SC_SERVER_GENERATION_H
 
@@ -74,7 +74,8 @@ struct generation {
 };
 
 // Answers the exchange with options->n_choices answers after the prompt. Takes `prompt_text` over (it may be NULL), and
-// the model (served_models_take), and what `form` has (it may be NULL). Replies with an error when a request cannot be started.
+// the model (served_models_take), and what `form` has (it may be NULL). Replies with an error when a request cannot be
+// started.
 void generation_start(struct exchange *ex, struct served_model *model, const struct dialect *dialect,
                       const struct request_options *options, const int32_t *prompt, size_t n_prompt, char *prompt_text,
                       json_t *tools, const struct form *form, bool echo);

@@ -21,9 +21,10 @@ static unsigned scope_of(const char *name)
 
 static void refuse(struct exchange *ex, enum sc_key_verdict verdict, double wait_seconds)
 {
-    static const int statuses[] = { [SC_KEY_MISSING] = 401,      [SC_KEY_UNKNOWN] = 401,    [SC_KEY_EXPIRED] = 401,
-                                    [SC_KEY_REVOKED] = 401,      [SC_KEY_RATE_LIMITED] = 429, [SC_KEY_QUOTA_USED] = 429,
-                                    [SC_KEY_TOO_MANY] = 429,     [SC_KEY_UNAVAILABLE] = 503 };
+    static const int statuses[] = {
+        [SC_KEY_MISSING] = 401,      [SC_KEY_UNKNOWN] = 401,    [SC_KEY_EXPIRED] = 401,  [SC_KEY_REVOKED] = 401,
+        [SC_KEY_RATE_LIMITED] = 429, [SC_KEY_QUOTA_USED] = 429, [SC_KEY_TOO_MANY] = 429, [SC_KEY_UNAVAILABLE] = 503
+    };
     const char *code = statuses[verdict] == 401   ? "invalid_api_key"
                        : statuses[verdict] == 429 ? "rate_limit_exceeded"
                                                   : NULL;

@@ -1,6 +1,6 @@
 // The HTTP side: libmicrohttpd reads requests and sends replies on one thread. A request whose body is JSON is answered
-// by a few workers, so that a long prompt's template or a model that loads holds nobody else up. While an answer is being
-// made its connection is suspended, and costs nothing.
+// by a few workers, so that a long prompt's template or a model that loads holds nobody else up. While an answer is
+// being made its connection is suspended, and costs nothing.
 #include "server/http.h"
 
 #include <arpa/inet.h>
@@ -69,7 +69,8 @@ static void add_headers(struct exchange *ex, struct MHD_Response *response)
     for (size_t i = 0; origin && i < o->n_cors; i++) {
         if (strcmp(o->cors[i], origin) != 0 && strcmp(o->cors[i], "*") != 0) continue;
         add_header(response, "Access-Control-Allow-Origin", origin);
-        add_header(response, "Access-Control-Allow-Headers", "authorization, content-type, x-api-key, anthropic-version");
+        add_header(response, "Access-Control-Allow-Headers",
+                   "authorization, content-type, x-api-key, anthropic-version");
         add_header(response, "Access-Control-Allow-Methods", "GET, POST, OPTIONS");
         add_header(response, "Vary", "Origin");
         break;
@@ -109,8 +110,7 @@ static enum MHD_Result queue_reply(struct exchange *ex)
     ex->is_queued = true;
     if (ex->is_stream)
         response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, REPLY_BLOCK, read_stream, ex, NULL);
-    else
-        response = MHD_create_response_from_buffer(ex->reply.n_bytes, ex->reply.data, MHD_RESPMEM_MUST_COPY);
+    else response = MHD_create_response_from_buffer(ex->reply.n_bytes, ex->reply.data, MHD_RESPMEM_MUST_COPY);
     if (!response) return MHD_NO;
     add_headers(ex, response);
     enum MHD_Result result = MHD_queue_response(ex->connection, (unsigned)ex->status, response);
@@ -219,10 +219,8 @@ void http_workers_stop(struct workers *w)
 static void refuse_method(struct exchange *ex, const char *method, const char *path, const char *allowed)
 {
     ex->allowed = allowed;
-    if (allowed)
-        exchange_fail(ex, 405, NULL, NULL, "%s is not allowed here: %s takes %s", method, path, allowed);
-    else
-        exchange_fail(ex, 404, "not_found", NULL, "Invalid URL (%s %s)", method, path);
+    if (allowed) exchange_fail(ex, 405, NULL, NULL, "%s is not allowed here: %s takes %s", method, path, allowed);
+    else exchange_fail(ex, 404, "not_found", NULL, "Invalid URL (%s %s)", method, path);
 }
 
 // On connections that are kept open; what listens is closed already.
@@ -271,8 +269,9 @@ static void take_body(struct exchange *ex, const char *bytes, size_t n_bytes)
     }
 }
 
-static enum MHD_Result take_request(void *context, struct MHD_Connection *connection, const char *path, const char *method,
-                            const char *version, const char *upload, size_t *n_upload, void **state)
+static enum MHD_Result take_request(void *context, struct MHD_Connection *connection, const char *path,
+                                    const char *method, const char *version, const char *upload, size_t *n_upload,
+                                    void **state)
 {
     struct server *server = context;
     struct exchange *ex = *state;
@@ -312,7 +311,8 @@ static enum MHD_Result take_request(void *context, struct MHD_Connection *connec
     return result;
 }
 
-static void request_completed(void *context, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode code)
+static void request_completed(void *context, struct MHD_Connection *connection, void **state,
+                              enum MHD_RequestTerminationCode code)
 {
     struct exchange *ex = *state;
     (void)connection;
@@ -335,7 +335,8 @@ static void log_nothing(void *context, const char *format, va_list args)
 
 static socle_status resolve(const char *host, uint32_t port, struct sockaddr_storage *out, socle_error *err)
 {
-    struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM,
+    struct addrinfo hints = { .ai_family = AF_UNSPEC,
+                              .ai_socktype = SOCK_STREAM,
                               .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE },
                     *found;
     char service[8];
@@ -363,10 +364,10 @@ socle_status http_listen(struct server *server, socle_error *err)
     errno = 0;
     server->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, take_request, server, MHD_OPTION_EXTERNAL_LOGGER, log_nothing, NULL, MHD_OPTION_SOCK_ADDR,
-        (struct sockaddr *)&address, MHD_OPTION_NOTIFY_COMPLETED, request_completed, server, MHD_OPTION_CONNECTION_LIMIT,
-        o->max_connections, MHD_OPTION_CONNECTION_TIMEOUT, o->idle_seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)HEADERS_MAX, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY,
-        server->certificate ? tls : &tls[2], MHD_OPTION_END);
+        (struct sockaddr *)&address, MHD_OPTION_NOTIFY_COMPLETED, request_completed, server,
+        MHD_OPTION_CONNECTION_LIMIT, o->max_connections, MHD_OPTION_CONNECTION_TIMEOUT, o->idle_seconds,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADERS_MAX, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY, server->certificate ? tls : &tls[2], MHD_OPTION_END);
     if (server->daemon) return SOCLE_OK;
     return sc_fail(err, SOCLE_IO, "%s port %u: %s", o->host, o->port,
                    errno ? strerror(errno) : "cannot listen (is the certificate or key damaged?)");

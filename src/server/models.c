@@ -151,8 +151,7 @@ static socle_status create_scheduler(struct served_models *m, struct served_mode
         socle_status status = SOCLE_OK;
         if (m->o.on_progress)
             status = socle_model_prepare(loaded->model, m->o.scheduler.n_threads, m->o.on_progress, m->o.context, err);
-        if (status == SOCLE_OK)
-            status = socle_scheduler_create(loaded->model, &options, &loaded->scheduler, err);
+        if (status == SOCLE_OK) status = socle_scheduler_create(loaded->model, &options, &loaded->scheduler, err);
         loaded->n_bytes = need.weights + need.cache + need.work;
         if (status == SOCLE_OK) tell_cache(loaded);
         if (status != SOCLE_NO_MEMORY || !release_one(m)) return status;
@@ -261,8 +260,8 @@ json_t *served_models_list(struct served_models *m)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < m->n; i++)
-        json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:s}", "id", m->models[i]->id, "object", "model", "created",
-                                              (json_int_t)m->models[i]->created, "owned_by", "socle"));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:s}", "id", m->models[i]->id, "object", "model",
+                                              "created", (json_int_t)m->models[i]->created, "owned_by", "socle"));
     return list;
 }
 

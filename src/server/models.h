@@ -8,11 +8,11 @@
 #include <socle/socle.h>
 
 struct served_models_options {
-    const char *path;   // of one model; or NULL
-    const char *folder; // of many; or NULL
-    const char *alias;  // name of the one model; NULL: its file's name without ".gguf"
+    const char *path;         // of one model; or NULL
+    const char *folder;       // of many; or NULL
+    const char *alias;        // name of the one model; NULL: its file's name without ".gguf"
     const char *cache_folder; // of known beginnings, a file for each model; NULL: they are not kept
-    uint64_t budget;    // bytes that loaded models may take together; 0: what the memory holds
+    uint64_t budget;          // bytes that loaded models may take together; 0: what the memory holds
     socle_scheduler_options scheduler;
     socle_progress_callback *on_progress; // of the first model's preparation
     void *context;
@@ -38,7 +38,8 @@ socle_status served_models_create(const struct served_models_options *options, s
 void served_models_free(struct served_models *models); // NULL is fine
 
 // The model of that name (NULL or "": the first), loaded if need be, which may take long. Give it back afterwards.
-// Errors: SOCLE_BAD_ARGUMENT when there is none; SOCLE_BUSY when others are in use and leave no memory; those of loading.
+// Errors: SOCLE_BAD_ARGUMENT when there is none; SOCLE_BUSY when others are in use and leave no memory; those of
+// loading.
 socle_status served_models_take(struct served_models *models, const char *id, struct served_model **out,
                                 socle_error *err);
 void served_models_give(struct served_models *models, struct served_model *model);

@@ -134,7 +134,8 @@ static bool read_logprobs(struct exchange *ex, struct request_options *o)
     if (!read_flag(ex, ex->json, "logprobs", &o->logprobs)) return false;
     if (!read_count(ex, ex->json, "top_logprobs", 0, 20, &n)) return false;
     if (n && !o->logprobs) {
-        exchange_fail(ex, 400, NULL, "top_logprobs", "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.");
+        exchange_fail(ex, 400, NULL, "top_logprobs",
+                      "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.");
         return false;
     }
     o->n_top_logprobs = (uint32_t)n;

@@ -35,8 +35,7 @@ static json_t *take_logprobs(struct choice *c)
     if (!c->g->options.logprobs) return json_null();
     json_t *tokens = json_array(), *values = json_array(), *tops = json_array(), *offsets = json_array(), *item;
     size_t i, offset = 0;
-    json_array_foreach(c->logprobs, i, item)
-    {
+    json_array_foreach (c->logprobs, i, item) {
         json_t *token = json_object_get(item, "token");
         json_array_append(tokens, token);
         json_array_append(values, json_object_get(item, "logprob"));
@@ -59,8 +58,8 @@ static json_t *completion(const struct generation *g, json_t *choices)
 
 static json_t *choice_json(struct choice *c, const char *text, size_t n_bytes, const char *finish)
 {
-    return json_pack("{s:s#, s:i, s:o, s:s?}", "text", text ? text : "", (int)n_bytes, "index", (int)c->index, "logprobs",
-                     take_logprobs(c), "finish_reason", finish);
+    return json_pack("{s:s#, s:i, s:o, s:s?}", "text", text ? text : "", (int)n_bytes, "index", (int)c->index,
+                     "logprobs", take_logprobs(c), "finish_reason", finish);
 }
 
 static void begin(struct generation *g) { (void)g; }
@@ -126,8 +125,7 @@ static bool read_ids(struct exchange *ex, const json_t *list, struct prompt *out
     const json_t *id;
     size_t i;
     out->ids = calloc(json_array_size(list) + 1, sizeof *out->ids);
-    json_array_foreach(list, i, id)
-    {
+    json_array_foreach (list, i, id) {
         json_int_t value = json_integer_value(id);
         if (!json_is_integer(id) || value < 0 || value > INT32_MAX) return refuse_prompt(ex);
         out->ids[out->n_ids++] = (int32_t)value;
@@ -159,7 +157,8 @@ static bool read_prompt(struct exchange *ex, const struct served_model *model, b
 static bool read_options(struct exchange *ex, struct request_options *o, bool *echo)
 {
     uint64_t n_logprobs = UINT64_MAX;
-    const json_t *max_tokens = json_object_get(ex->json, "max_tokens"), *logprobs = json_object_get(ex->json, "logprobs");
+    const json_t *max_tokens = json_object_get(ex->json, "max_tokens"),
+                 *logprobs = json_object_get(ex->json, "logprobs");
     bool is_counted = max_tokens && !json_is_null(max_tokens);
     if (!read_flag(ex, ex->json, "echo", echo)) return false;
     // Evaluation harnesses ask for no token at all: only the prompt's probabilities.

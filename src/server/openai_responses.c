@@ -56,14 +56,17 @@ static json_t *response_json(const struct generation *g, bool has_ended)
                           (json_int_t)c->n_generated, "output_tokens_details", "reasoning_tokens", 0, "total_tokens",
                           (json_int_t)c->n_prompt + c->n_generated);
     json_t *tools = json_object_get(asked, "tools");
-    return json_pack("{s:s, s:s, s:I, s:s, s:s, s:o, s:n, s:o, s:O?, s:b, s:s, s:o, s:f, s:f, s:o}", "id", g->id, "object",
-                     "response", "created_at", (json_int_t)g->created, "model", g->model->id, "status",
-                     !has_ended ? "in_progress" : cut ? "incomplete" : "completed", "output",
-                     has_ended ? output_json(c) : json_array(), "error", "incomplete_details",
+    return json_pack("{s:s, s:s, s:I, s:s, s:s, s:o, s:n, s:o, s:O?, s:b, s:s, s:o, s:f, s:f, s:o}", "id", g->id,
+                     "object", "response", "created_at", (json_int_t)g->created, "model", g->model->id, "status",
+                     !has_ended ? "in_progress"
+                     : cut      ? "incomplete"
+                                : "completed",
+                     "output", has_ended ? output_json(c) : json_array(), "error", "incomplete_details",
                      cut ? json_pack("{s:s}", "reason", "max_output_tokens") : json_null(), "instructions",
                      json_object_get(asked, "instructions"), "parallel_tool_calls", 1, "tool_choice", "auto", "tools",
                      json_is_array(tools) ? json_incref(tools) : json_array(), "temperature",
-                     (double)g->options.sampling.temperature, "top_p", (double)g->options.sampling.top_p, "usage", usage);
+                     (double)g->options.sampling.temperature, "top_p", (double)g->options.sampling.top_p, "usage",
+                     usage);
 }
 
 // ---- streams
@@ -92,19 +95,22 @@ static void close_block(struct choice *c)
         size_t n = c->text.n_bytes - c->block_at;
         item = message_item(c->g, text, n, "completed");
         json_t *id = json_object_get(item, "id"), *part = json_array_get(json_object_get(item, "content"), 0);
-        send_event(c, "response.output_text.done", json_pack("{s:O, s:i, s:i, s:s#, s:[]}", "item_id", id, "output_index", place(c),
-                                                       "content_index", 0, "text", text, (int)n, "logprobs"));
-        send_event(c, "response.content_part.done", json_pack("{s:O, s:i, s:i, s:O}", "item_id", id, "output_index", place(c),
-                                                        "content_index", 0, "part", part));
+        send_event(c, "response.output_text.done",
+                   json_pack("{s:O, s:i, s:i, s:s#, s:[]}", "item_id", id, "output_index", place(c), "content_index", 0,
+                             "text", text, (int)n, "logprobs"));
+        send_event(c, "response.content_part.done",
+                   json_pack("{s:O, s:i, s:i, s:O}", "item_id", id, "output_index", place(c), "content_index", 0,
+                             "part", part));
     } else if (c->open_block == PIECE_CALL_BEGIN) {
         item = call_item(call, "completed");
         send_event(c, "response.function_call_arguments.done",
-             json_pack("{s:O, s:i, s:s}", "item_id", json_object_get(item, "id"), "output_index", place(c), "arguments",
-                       call->arguments.data ? call->arguments.data : ""));
+                   json_pack("{s:O, s:i, s:s}", "item_id", json_object_get(item, "id"), "output_index", place(c),
+                             "arguments", call->arguments.data ? call->arguments.data : ""));
     } else if (c->open_block == PIECE_REASONING) {
         item = reasoning_item(c->g, &c->reasoning);
     }
-    if (item) send_event(c, "response.output_item.done", json_pack("{s:i, s:o}", "output_index", place(c), "item", item));
+    if (item)
+        send_event(c, "response.output_item.done", json_pack("{s:i, s:o}", "output_index", place(c), "item", item));
     c->open_block = -1;
 }
 
@@ -121,8 +127,9 @@ static void open_block(struct choice *c, enum piece_kind kind)
     send_event(c, "response.output_item.added", json_pack("{s:i, s:O}", "output_index", place(c), "item", item));
     if (kind == PIECE_TEXT)
         send_event(c, "response.content_part.added",
-             json_pack("{s:O, s:i, s:i, s:{s:s, s:s, s:[]}}", "item_id", json_object_get(item, "id"), "output_index",
-                       place(c), "content_index", 0, "part", "type", "output_text", "text", "", "annotations"));
+                   json_pack("{s:O, s:i, s:i, s:{s:s, s:s, s:[]}}", "item_id", json_object_get(item, "id"),
+                             "output_index", place(c), "content_index", 0, "part", "type", "output_text", "text", "",
+                             "annotations"));
     json_decref(item);
 }
 
@@ -141,7 +148,8 @@ static void send_piece(struct choice *c, const struct piece *p)
                                                     : "response.reasoning_text.delta";
     if (p->kind == PIECE_ARGUMENTS) snprintf(id, sizeof id, "fc_%s", c->calls[c->n_calls - 1].id + strlen("call_"));
     else snprintf(id, sizeof id, "%s_%s", p->kind == PIECE_TEXT ? "msg" : "rs", c->g->id + strlen("resp_"));
-    json_t *json = json_pack("{s:s, s:i, s:s#}", "item_id", id, "output_index", place(c), "delta", p->text, (int)p->n_bytes);
+    json_t *json = json_pack("{s:s, s:i, s:s#}", "item_id", id, "output_index", place(c), "delta", p->text,
+                             (int)p->n_bytes);
     if (p->kind != PIECE_ARGUMENTS) json_object_set_new(json, "content_index", json_integer(0));
     if (p->kind == PIECE_TEXT) json_object_set_new(json, "logprobs", json_array());
     send_event(c, type, json);
@@ -152,17 +160,15 @@ static void end_choice(struct choice *c) { close_block(c); }
 static void end(struct generation *g)
 {
     struct choice *c = g->choices;
-    send_event(c, is_cut(c) ? "response.incomplete" : "response.completed", json_pack("{s:o}", "response", response_json(g, true)));
+    send_event(c, is_cut(c) ? "response.incomplete" : "response.completed",
+               json_pack("{s:o}", "response", response_json(g, true)));
 }
 
 static json_t *whole(struct generation *g) { return response_json(g, true); }
 
-static const struct dialect dialect = { .id_prefix = "resp_",
-                                        .begin = begin,
-                                        .piece = send_piece,
-                                        .end_choice = end_choice,
-                                        .end = end,
-                                        .whole = whole };
+static const struct dialect dialect = {
+    .id_prefix = "resp_", .begin = begin, .piece = send_piece, .end_choice = end_choice, .end = end, .whole = whole
+};
 
 // ---- conversations: turned into chat completions' messages
 
@@ -171,20 +177,21 @@ static bool add_item(struct exchange *ex, json_t *item, json_t *messages)
     const char *type = json_string_value(json_object_get(item, "type"));
     json_t *role = json_object_get(item, "role");
     if (json_is_string(role) && (!type || strcmp(type, "message") == 0)) {
-        json_array_append_new(messages, json_pack("{s:O, s:O?}", "role", role, "content", json_object_get(item, "content")));
+        json_array_append_new(messages,
+                              json_pack("{s:O, s:O?}", "role", role, "content", json_object_get(item, "content")));
         return true;
     }
     if (type && strcmp(type, "function_call") == 0) {
-        json_array_append_new(messages, json_pack("{s:s, s:n, s:[{s:O?, s:s, s:{s:O?, s:O?}}]}", "role", "assistant", "content",
-                                                  "tool_calls", "id", json_object_get(item, "call_id"), "type", "function",
-                                                  "function", "name", json_object_get(item, "name"), "arguments",
-                                                  json_object_get(item, "arguments")));
+        json_array_append_new(messages, json_pack("{s:s, s:n, s:[{s:O?, s:s, s:{s:O?, s:O?}}]}", "role", "assistant",
+                                                  "content", "tool_calls", "id", json_object_get(item, "call_id"),
+                                                  "type", "function", "function", "name", json_object_get(item, "name"),
+                                                  "arguments", json_object_get(item, "arguments")));
         return true;
     }
     if (type && strcmp(type, "function_call_output") == 0) {
-        json_array_append_new(messages, json_pack("{s:s, s:O?, s:O?}", "role", "tool", "tool_call_id",
-                                                  json_object_get(item, "call_id"), "content",
-                                                  json_object_get(item, "output")));
+        json_array_append_new(messages,
+                              json_pack("{s:s, s:O?, s:O?}", "role", "tool", "tool_call_id",
+                                        json_object_get(item, "call_id"), "content", json_object_get(item, "output")));
         return true;
     }
     if (type && strcmp(type, "reasoning") == 0) return true;
@@ -212,20 +219,24 @@ static bool convert(struct exchange *ex)
                       "Invalid 'input': expected a string, or an array with at least one item.");
         return false;
     }
-    if (json_is_string(input)) json_array_append_new(messages, json_pack("{s:s, s:O}", "role", "user", "content", input));
-    else json_array_foreach(input, i, item) if (!add_item(ex, item, messages)) return false;
+    if (json_is_string(input))
+        json_array_append_new(messages, json_pack("{s:s, s:O}", "role", "user", "content", input));
+    else
+        json_array_foreach (input, i, item)
+            if (!add_item(ex, item, messages)) return false;
     // Here a function's fields lie beside its type; chat completions have them one level deeper.
     tools = json_object_get(ex->json, "tools");
     json_t *list = json_array();
-    json_array_foreach(tools, i, tool)
-    {
+    json_array_foreach (tools, i, tool) {
         json_t *function = json_copy(tool);
-        json_array_append_new(list, json_pack("{s:O?, s:o}", "type", json_object_get(tool, "type"), "function", function));
+        json_array_append_new(list,
+                              json_pack("{s:O?, s:o}", "type", json_object_get(tool, "type"), "function", function));
     }
     json_t *effort = json_object_get(json_object_get(ex->json, "reasoning"), "effort");
     if (json_is_string(effort)) json_object_set(ex->json, "reasoning_effort", effort);
     json_object_set_new(ex->json, "asked_tools", tools ? json_incref(tools) : json_array());
-    if (!tools || json_is_array(tools)) json_object_set(ex->json, "tools", list); // else it is refused like all that is none
+    if (!tools || json_is_array(tools))
+        json_object_set(ex->json, "tools", list); // else it is refused like all that is none
     json_decref(list);
     return true;
 }

@@ -135,8 +135,9 @@ static json_t *operation_json(size_t i)
     json_t *schema = json_pack("{s:s}", "$ref", name);
     if (routes[i].samples)
         schema = json_pack("{s:[o, {s:s}]}", "allOf", schema, "$ref", "#/components/schemas/Sampling");
-    json_object_set_new(operation, "requestBody", json_pack("{s:b, s:{s:{s:o}}}", "required", 1, "content",
-                                                            "application/json", "schema", schema));
+    json_object_set_new(
+        operation, "requestBody",
+        json_pack("{s:b, s:{s:{s:o}}}", "required", 1, "content", "application/json", "schema", schema));
     return operation;
 }
 
@@ -161,14 +162,15 @@ void serve_openapi(struct exchange *ex, const char *path)
         bool has_id = strchr(routes[i].path, '{') != NULL;
         json_t *operation = operation_json(i);
         if (has_id)
-            json_object_set_new(operation, "parameters", json_pack("[{s:s, s:s, s:b, s:{s:s}}]", "name", "id", "in", "path",
-                                                                   "required", 1, "schema", "type", "string"));
+            json_object_set_new(operation, "parameters",
+                                json_pack("[{s:s, s:s, s:b, s:{s:s}}]", "name", "id", "in", "path", "required", 1,
+                                          "schema", "type", "string"));
         if (*route->scope) json_object_set_new(operation, "security", json_pack("[{s:[]}]", "key"));
         json_object_set_new(paths, routes[i].path,
                             json_pack("{s:o}", strcmp(route->method, "GET") == 0 ? "get" : "post", operation));
     }
-    json_t *json = json_pack("{s:s, s:{s:s, s:s, s:s}, s:o, s:{s:o, s:{s:{s:s, s:s}}}}", "openapi", "3.1.0", "info", "title",
-                             "Socle", "version", socle_version(), "description",
+    json_t *json = json_pack("{s:s, s:{s:s, s:s, s:s}, s:o, s:{s:o, s:{s:{s:s, s:s}}}}", "openapi", "3.1.0", "info",
+                             "title", "Socle", "version", socle_version(), "description",
                              "Open-weight language models on your own machine", "paths", paths, "components", "schemas",
                              schemas_json(), "securitySchemes", "key", "type", "http", "scheme", "bearer");
     exchange_reply_json(ex, 200, json);

@@ -5,10 +5,7 @@
 
 #include "server/web_files.h"
 
-static int compare(const void *key, const void *file)
-{
-    return strcmp(key, ((const struct web_file *)file)->path);
-}
+static int compare(const void *key, const void *file) { return strcmp(key, ((const struct web_file *)file)->path); }
 
 bool pages_serve(struct exchange *ex, const char *path)
 {

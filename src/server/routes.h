@@ -1,5 +1,5 @@
-// The list of routes: ROUTE(method, path, handler, error style, scope, flags). A handler of a file of its own and a line
-// here make one. Scopes are those of API keys; "" needs no key.
+// The list of routes: ROUTE(method, path, handler, error style, scope, flags). A handler of a file of its own and a
+// line here make one. Scopes are those of API keys; "" needs no key.
 ROUTE(GET, "/health", serve_health, ERRORS_OPENAI, "", 0)
 ROUTE(GET, "/ready", serve_ready, ERRORS_OPENAI, "", 0)
 ROUTE(GET, "/metrics", serve_metrics, ERRORS_OPENAI, "admin", 0)

@@ -12,15 +12,15 @@
 
 static const char *type_name(const json_t *value)
 {
-    static const char *const names[] = { "an object", "an array", "a string", "an integer", "a number",
-                                         "true",      "false",    "null" };
+    static const char *const names[] = { "an object", "an array", "a string", "an integer",
+                                         "a number",  "true",     "false",    "null" };
     return names[json_typeof(value)];
 }
 
 static bool wrong_type(struct exchange *ex, const char *name, const char *expected, const json_t *found)
 {
-    exchange_fail(ex, 400, "invalid_type", name, "Invalid type for '%s': expected %s, but got %s instead.", name, expected,
-                  type_name(found));
+    exchange_fail(ex, 400, "invalid_type", name, "Invalid type for '%s': expected %s, but got %s instead.", name,
+                  expected, type_name(found));
     return false;
 }
 
@@ -89,8 +89,7 @@ static bool read_stops(struct exchange *ex, const json_t *object, const char *na
         return false;
     }
     if (json_is_string(value)) o->stops[o->n_stops++] = json_string_value(value);
-    json_array_foreach(value, i, item)
-    {
+    json_array_foreach (value, i, item) {
         if (!json_is_string(item)) return wrong_type(ex, name, "strings", item);
         o->stops[o->n_stops++] = json_string_value(item);
     }
@@ -112,17 +111,16 @@ static bool read_biases(struct exchange *ex, json_t *object, struct request_opti
         exchange_fail(ex, 400, NULL, "logit_bias", "Invalid 'logit_bias': at most %d tokens are taken.", BIASES_MAX);
         return false;
     }
-    json_object_foreach(biases, key, value)
-    {
+    json_object_foreach (biases, key, value) {
         char *end;
         errno = 0;
         long token = strtol(key, &end, 10);
         double bias = json_number_value(value);
         if (*end || end == key || errno || token < 0 || token > INT32_MAX || !json_is_number(value) || bias < -100 ||
             bias > 100) {
-            exchange_fail(ex, 400, "invalid_value", "logit_bias",
-                          "Invalid 'logit_bias': expected numbers of tokens with values from -100 to 100, but got '%s'.",
-                          key);
+            exchange_fail(
+                ex, 400, "invalid_value", "logit_bias",
+                "Invalid 'logit_bias': expected numbers of tokens with values from -100 to 100, but got '%s'.", key);
             return false;
         }
         // -100 bans a token, as OpenAI documents it.
@@ -171,7 +169,8 @@ static bool read_sampling(struct exchange *ex, const json_t *object, socle_sampl
            read_float(ex, object, "repetition_penalty", 0.01, 100, &s->repetition_penalty) &&
            read_float(ex, object, "dry_multiplier", 0, 100, &s->dry_multiplier) &&
            read_float(ex, object, "dry_base", 1, 100, &s->dry_base) &&
-           read_u32(ex, object, "dry_allowed_length", 0, 1 << 20, &s->dry_allowed_length) && read_seed(ex, object, &s->seed);
+           read_u32(ex, object, "dry_allowed_length", 0, 1 << 20, &s->dry_allowed_length) &&
+           read_seed(ex, object, &s->seed);
 }
 
 static bool read_stream_options(struct exchange *ex, const json_t *object, struct request_options *o)

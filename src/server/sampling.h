@@ -26,7 +26,9 @@ bool read_count(struct exchange *ex, const json_t *object, const char *name, uin
 bool read_flag(struct exchange *ex, const json_t *object, const char *name, bool *out);
 bool read_string(struct exchange *ex, const json_t *object, const char *name, const char **out);
 
-// Everything above that OpenAI's fields and ours say. False: a reply was sent. `stop_name` is "stop" or "stop_sequences".
-bool read_request_options(struct exchange *ex, const json_t *object, const char *stop_name, struct request_options *out);
+// Everything above that OpenAI's fields and ours say. False: a reply was sent. `stop_name` is "stop" or
+// "stop_sequences".
+bool read_request_options(struct exchange *ex, const json_t *object, const char *stop_name,
+                          struct request_options *out);
 
 #endif

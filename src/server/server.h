@@ -17,7 +17,7 @@
 
 struct server_options {
     const char *host;
-    uint32_t port; // 0: any that is free
+    uint32_t port;                         // 0: any that is free
     const char *certificate, *private_key; // paths of PEM files; NULL: plain HTTP
     struct served_models_options models;
     const char *const *cors; // origins that browsers may come from
@@ -66,7 +66,7 @@ struct server {
     struct served_models *models;
     struct MHD_Daemon *daemon;
     struct workers *workers;
-    struct sc_keys *keys; // NULL: none are asked for
+    struct sc_keys *keys;            // NULL: none are asked for
     char *certificate, *private_key; // contents
     double started;
     atomic_uint_least64_t n_body_bytes; // of requests that are not answered yet

@@ -22,7 +22,8 @@ void serve_ready(struct exchange *ex, const char *path)
 void serve_models(struct exchange *ex, const char *path)
 {
     (void)path;
-    exchange_reply_json(ex, 200, json_pack("{s:s, s:o}", "object", "list", "data", served_models_list(ex->server->models)));
+    exchange_reply_json(ex, 200,
+                        json_pack("{s:s, s:o}", "object", "list", "data", served_models_list(ex->server->models)));
 }
 
 void serve_model(struct exchange *ex, const char *path)
@@ -30,8 +31,7 @@ void serve_model(struct exchange *ex, const char *path)
     const char *id = path + strlen("/v1/models/");
     json_t *list = served_models_list(ex->server->models), *model, *found = NULL;
     size_t i;
-    json_array_foreach(list, i, model)
-    {
+    json_array_foreach (list, i, model) {
         if (strcmp(json_string_value(json_object_get(model, "id")), id) == 0) found = model;
     }
     if (found) exchange_reply_json(ex, 200, json_incref(found));
@@ -85,8 +85,8 @@ static json_t *errors_json(const struct server *s)
     json_t *list = json_array();
     for (size_t i = 0; i < SC_MIN(s->n_errors, (size_t)ERRORS_KEPT); i++) {
         const struct noted_error *e = &s->errors[(s->n_errors - 1 - i) % ERRORS_KEPT];
-        json_array_append_new(list, json_pack("{s:I, s:i, s:s}", "time", (json_int_t)e->time, "status", e->status, "message",
-                                              e->message));
+        json_array_append_new(list, json_pack("{s:I, s:i, s:s}", "time", (json_int_t)e->time, "status", e->status,
+                                              "message", e->message));
     }
     return list;
 }
@@ -121,14 +121,14 @@ void serve_status(struct exchange *ex, const char *path)
         "{s:s, s:f, s:o, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I, s:i, s:f}, s:I, s:o, s:o}",
         "version", socle_version(), "uptime_seconds", sc_now() - s->started, "models", f.models, "n_running",
         (json_int_t)f.sum.n_running, "n_waiting", (json_int_t)f.sum.n_waiting, "n_slots",
-        (json_int_t)s->options.models.scheduler.n_running, "queue_limit", (json_int_t)s->options.models.scheduler.n_waiting,
-        "prompt_tokens_per_second", f.prompt_speed, "generated_tokens_per_second", recent_speed(s), "requests_total",
-        (json_int_t)c->n_requests, "requests_failed", (json_int_t)c->n_failed, "prompt_tokens_total",
-        (json_int_t)c->n_prompt_tokens, "cached_tokens_total", (json_int_t)c->n_cached_tokens, "generated_tokens_total",
-        (json_int_t)c->n_generated_tokens, "cache", "n_pages", (json_int_t)f.sum.n_pages, "n_free",
-        (json_int_t)f.sum.n_pages_free, "n_kept", (json_int_t)f.sum.n_pages_kept, "page_tokens", 256, "hit_rate",
-        asked > 0 ? known / asked : 0.0, "memory_bytes", (json_int_t)f.n_bytes, "recent_errors", errors_json(s), "history",
-        history_json(s));
+        (json_int_t)s->options.models.scheduler.n_running, "queue_limit",
+        (json_int_t)s->options.models.scheduler.n_waiting, "prompt_tokens_per_second", f.prompt_speed,
+        "generated_tokens_per_second", recent_speed(s), "requests_total", (json_int_t)c->n_requests, "requests_failed",
+        (json_int_t)c->n_failed, "prompt_tokens_total", (json_int_t)c->n_prompt_tokens, "cached_tokens_total",
+        (json_int_t)c->n_cached_tokens, "generated_tokens_total", (json_int_t)c->n_generated_tokens, "cache", "n_pages",
+        (json_int_t)f.sum.n_pages, "n_free", (json_int_t)f.sum.n_pages_free, "n_kept", (json_int_t)f.sum.n_pages_kept,
+        "page_tokens", 256, "hit_rate", asked > 0 ? known / asked : 0.0, "memory_bytes", (json_int_t)f.n_bytes,
+        "recent_errors", errors_json(s), "history", history_json(s));
     pthread_mutex_unlock(&s->mutex);
     exchange_reply_json(ex, 200, json);
 }
@@ -137,7 +137,8 @@ void serve_status(struct exchange *ex, const char *path)
 
 static void metric(struct sc_buffer *out, const char *name, const char *type, const char *help, double value)
 {
-    sc_buffer_printf(out, "# HELP socle_%s %s\n# TYPE socle_%s %s\nsocle_%s %.17g\n", name, help, name, type, name, value);
+    sc_buffer_printf(out, "# HELP socle_%s %s\n# TYPE socle_%s %s\nsocle_%s %.17g\n", name, help, name, type, name,
+                     value);
 }
 
 void serve_metrics(struct exchange *ex, const char *path)

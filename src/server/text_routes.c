@@ -22,15 +22,16 @@ void serve_tokenize(struct exchange *ex, const char *path)
     (void)path;
     if (!content) content = json_object_get(ex->json, "prompt");
     if (!json_is_string(content)) {
-        exchange_fail(ex, 400, "missing_required_parameter", "content", "Missing required parameter: 'content', a string.");
+        exchange_fail(ex, 400, "missing_required_parameter", "content",
+                      "Missing required parameter: 'content', a string.");
         return;
     }
     if (!read_flag(ex, ex->json, "add_special", &add_special) ||
         !read_flag(ex, ex->json, "parse_special", &parse_special) || !(model = take_model(ex)))
         return;
     unsigned flags = (add_special ? SOCLE_ADD_SPECIAL : 0u) | (parse_special ? SOCLE_PARSE_SPECIAL : 0u);
-    socle_status status = socle_tokenize(model->model, json_string_value(content), json_string_length(content), flags, &ids,
-                                         &n_ids, &err);
+    socle_status status = socle_tokenize(model->model, json_string_value(content), json_string_length(content), flags,
+                                         &ids, &n_ids, &err);
     served_models_give(ex->server->models, model);
     if (status != SOCLE_OK) {
         exchange_fail(ex, http_status_of(status), NULL, "content", "%s", err.message);
@@ -49,13 +50,13 @@ void serve_detokenize(struct exchange *ex, const char *path)
     char *text;
     (void)path;
     if (!json_is_array(tokens)) {
-        exchange_fail(ex, 400, "missing_required_parameter", "tokens", "Missing required parameter: 'tokens', an array.");
+        exchange_fail(ex, 400, "missing_required_parameter", "tokens",
+                      "Missing required parameter: 'tokens', an array.");
         return;
     }
     int32_t *ids = calloc(n + 1, sizeof *ids);
     bool ok = ids != NULL;
-    json_array_foreach(tokens, i, token)
-    {
+    json_array_foreach (tokens, i, token) {
         json_int_t id = json_integer_value(token);
         ok = ok && json_is_integer(token) && id >= 0 && id <= INT32_MAX;
         if (ok) ids[i] = (int32_t)id;

@@ -21,8 +21,8 @@ extern const size_t n_web_files;
 #define WEB_CONTENT_SECURITY_POLICY                                                                                    \
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "              \
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-#define WEB_REFERRER_POLICY "no-referrer"        // Referrer-Policy
-#define WEB_CONTENT_TYPE_OPTIONS "nosniff"       // X-Content-Type-Options
-#define WEB_OPENER_POLICY "same-origin"          // Cross-Origin-Opener-Policy
+#define WEB_REFERRER_POLICY "no-referrer"  // Referrer-Policy
+#define WEB_CONTENT_TYPE_OPTIONS "nosniff" // X-Content-Type-Options
+#define WEB_OPENER_POLICY "same-origin"    // Cross-Origin-Opener-Policy
 
 #endif
