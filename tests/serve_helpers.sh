@@ -31,7 +31,7 @@ model=$root/share/tales.gguf
 chat=
 "$build/tests/add_template" "$model" tests/data/chatml.jinja "$tmp/chat.gguf" 2>/dev/null && chat=$tmp/chat.gguf
 san=
-grep -aq __asan_init "$socle" && san=1
+grep -aqE '__(asan|tsan)_init' "$socle" && san=1
 
 passed=0 failed=0 skipped=0
 ok() { passed=$((passed + 1)); echo "ok - $1"; }

@@ -150,8 +150,8 @@ SC_EXPORT socle_status socle_generate(socle_session *s, socle_generation *g, soc
     g->prompt_seconds = g->generate_seconds = 0.0;
     double start = sc_now();
     struct sc_token_masks *masks = g->constraint ? g->constraint->masks : NULL;
-    socle_status status = sc_held_begin(&gen.held, masks, s->model->index->index, g->constraint_after, g->ignore_end,
-                                        err);
+    socle_status status =
+        sc_held_begin(&gen.held, masks, masks ? s->model->index->index : NULL, g->constraint_after, g->ignore_end, err);
     if (status == SOCLE_OK) status = evaluate_prompt(&gen, err);
     double middle = sc_now();
     g->prompt_seconds = middle - start;

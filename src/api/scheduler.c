@@ -76,8 +76,10 @@ SC_EXPORT socle_status socle_request_start(socle_scheduler *s, const socle_reque
                                            socle_error *err)
 {
     const socle_constraint *c = options->constraint;
-    if (c && c->model != s->model) return sc_fail(err, SOCLE_BAD_ARGUMENT, "the constraint was made for another model");
-    struct sc_constraint constraint = { c ? c->masks : NULL, s->model->index->index };
+    if (c && c->model != s->model)
+        return sc_fail(err, SOCLE_BAD_ARGUMENT, "the constraint was made for another model");
+    // Without a constraint the index is not looked at: another thread may be making it.
+    struct sc_constraint constraint = { c ? c->masks : NULL, c ? s->model->index->index : NULL };
     return sc_scheduler_start(s->engine, options, &constraint, id, err);
 }
 

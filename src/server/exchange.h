@@ -40,7 +40,7 @@ struct exchange {
     bool is_gone;      // the client has left
     bool is_ready;     // there is a reply
     bool is_stream, has_stream_ended;
-    bool is_queued; // the reply was handed to the HTTP library
+    bool is_queued; // of the HTTP thread alone: the reply was handed to the HTTP library
     int status;
     const char *content_type;
     const char *allowed;            // the method that a path has, of a refusal for another

@@ -103,7 +103,7 @@ static ssize_t read_stream(void *context, uint64_t at, char *out, size_t max)
     return n;
 }
 
-// With the mutex held, and a reply that is ready.
+// Of a reply that is ready, without the mutex: the HTTP library holds a lock of its own here and around read_stream.
 static enum MHD_Result queue_reply(struct exchange *ex)
 {
     struct MHD_Response *response;
@@ -299,16 +299,14 @@ static enum MHD_Result take_request(void *context, struct MHD_Connection *connec
             ex->route->handle(ex, path);
         }
     }
-    enum MHD_Result result = MHD_YES;
     pthread_mutex_lock(&ex->mutex);
-    if (ex->is_ready) {
-        if (!ex->is_queued) result = queue_reply(ex);
-    } else {
+    bool is_ready = ex->is_ready;
+    if (!is_ready) {
         ex->is_suspended = true;
         MHD_suspend_connection(connection);
     }
     pthread_mutex_unlock(&ex->mutex);
-    return result;
+    return is_ready && !ex->is_queued ? queue_reply(ex) : MHD_YES;
 }
 
 static void request_completed(void *context, struct MHD_Connection *connection, void **state,
