@@ -50,7 +50,7 @@ expect 200 "\"text\":\"$(printf '\357\277\275')" "half a character as an answer"
 expect 200 "\"text\":\"$(printf '\357\277\275')" "half a character as an echo" /v1/completions \
     '{"prompt": ['"$half"'], "temperature": 0, "max_tokens": 0, "logprobs": 1, "echo": true}'
 
-story='"prompt": "Once upon a time", "temperature": 0, "max_tokens": 8'
+story='"prompt": "Once upon a time", "max_tokens": 8, "ignore_eos": true'
 expect 200 '"object":"text_completion".*"finish_reason":"length"' "/v1/completions" /v1/completions \
     "{$story, \"temperature\": 0}"
 has "... usage" '"usage":\{"prompt_tokens":6,"completion_tokens":8,"total_tokens":14'
@@ -76,7 +76,7 @@ expect 200 '"text":"[^h]' "logit_bias -100 bans" /v1/completions \
     '{"prompt": "a", "max_tokens": 4, "temperature": 0, "logit_bias": {"258": -100}}'
 expect 200 '"completion_tokens":16,' "max_tokens: null is the default" /v1/completions \
     '{"prompt": "Once upon a time", "max_tokens": null, "ignore_eos": true}'
-expect 200 '"text":"(yes|no)"' "guided_regex" /v1/completions '{"prompt": "a", "guided_regex": "yes|no"}'
+expect 200 '"text":"(yes|no)"' "guided_regex" /v1/completions '{"prompt": "a", "seed": 1, "guided_regex": "yes|no"}'
 expect 200 '"text":' "penalties and other samplers" /v1/completions "{$story, \"frequency_penalty\": 1.5,
     \"presence_penalty\": -1, \"repetition_penalty\": 1.1, \"top_k\": 5, \"min_p\": 0.1, \"typical_p\": 0.9, \"top_p\": 0.9}"
 expect 200 '"text":' "unknown fields are ignored" /v1/completions "{$story, \"no_such_field\": [1], \"user\": \"x\"}"
@@ -191,14 +191,14 @@ expect 200 '"delta":\{"role":"assistant"' "chat, a stream" /v1/chat/completions 
 has "... usage" '"choices":\[\],"usage":\{"prompt_tokens"'
 has "... its end" '^data: \[DONE\]'
 expect 200 '"logprobs":\{"content":\[\{"token":' "chat, logprobs" /v1/chat/completions \
-    "{$hello, \"temperature\": 0, \"max_tokens\": 3, \"logprobs\": true, \"top_logprobs\": 2}"
+    "{$hello, \"seed\": 1, \"max_tokens\": 3, \"logprobs\": true, \"top_logprobs\": 2}"
 has "... of others, too" '"top_logprobs":\[\{"token"'
 expect 200 '"tool_calls":\[\{"id":"call_[a-z0-9]+","type":"function","function":\{"name":"get_weather","arguments":"\{' \
-    "a call of a tool" /v1/chat/completions "{$hello, \"tools\": [$tool], \"tool_choice\": \"required\", \"parallel_tool_calls\": false, \"temperature\": 0, \"max_tokens\": 200}"
+    "a call of a tool" /v1/chat/completions "{$hello, \"tools\": [$tool], \"tool_choice\": \"required\", \"parallel_tool_calls\": false, \"seed\": 1, \"max_tokens\": 200}"
 has "... of the right form" '\\"city\\": ?\\"(Lyon|Rome)\\"'
 has "... ends the answer" '"finish_reason":"tool_calls"'
 expect 200 '"finish_reason":"tool_calls"' "a call, named, as a stream" /v1/chat/completions "{$hello, \"tools\": [$tool],
-    \"tool_choice\": {\"type\": \"function\", \"function\": {\"name\": \"get_weather\"}}, \"temperature\": 0, \"max_tokens\": 200, \"stream\": true}"
+    \"tool_choice\": {\"type\": \"function\", \"function\": {\"name\": \"get_weather\"}}, \"seed\": 1, \"max_tokens\": 200, \"stream\": true}"
 expect 400 '"param":"tool_choice"' "a tool that is not there" /v1/chat/completions "{$hello, \"tools\": [$tool],
     \"tool_choice\": {\"type\": \"function\", \"function\": {\"name\": \"other\"}}}"
 expect 200 '"role":"assistant"' "results of tools" /v1/chat/completions '{"temperature": 0, "max_tokens": 4, "messages": [
@@ -207,16 +207,16 @@ expect 200 '"role":"assistant"' "results of tools" /v1/chat/completions '{"tempe
     {"role": "tool", "tool_call_id": "call_1", "content": "Rain"}], "tools": ['"$tool"']}'
 schema='{"type": "object", "properties": {"age": {"type": "integer", "minimum": 0, "maximum": 99}}, "required": ["age"],
     "additionalProperties": false}'
-expect 200 '"content":"\{[\\n ]*\\"age\\": ?[0-9]' "a JSON schema" /v1/chat/completions "{$hello, \"temperature\": 0, \"max_tokens\": 60,
+expect 200 '"content":"\{[\\n ]*\\"age\\": ?[0-9]' "a JSON schema" /v1/chat/completions "{$hello, \"seed\": 1, \"max_tokens\": 60,
     \"response_format\": {\"type\": \"json_schema\", \"json_schema\": {\"name\": \"a\", \"schema\": $schema}}}"
 expect 400 '"param":"response_format"' "a JSON schema that is none" /v1/chat/completions "{$hello,
     \"response_format\": {\"type\": \"json_schema\", \"json_schema\": {\"schema\": {\"type\": 5}}}}"
 
 expect 200 '"object":"response".*"type":"output_text"' "/v1/responses" /v1/responses \
-    '{"input": "Tell a tale.", "instructions": "Be brief.", "temperature": 0, "max_output_tokens": 8}'
+    '{"input": "Tell a tale.", "instructions": "Be brief.", "seed": 1, "max_output_tokens": 8}'
 has "... status and usage" '"status":"incomplete".*"input_tokens":[0-9]+.*"output_tokens":8'
 expect 200 '^event: response.completed|^event: response.incomplete' "... a stream" /v1/responses \
-    '{"input": [{"role": "user", "content": [{"type": "input_text", "text": "Hello"}]}], "temperature": 0, "max_output_tokens": 8, "stream": true}'
+    '{"input": [{"role": "user", "content": [{"type": "input_text", "text": "Hello"}]}], "seed": 1, "max_output_tokens": 8, "stream": true}'
 for event in created in_progress output_item.added content_part.added output_text.delta output_text.done; do
     has "... response.$event" "^event: response.$event"
 done
@@ -224,24 +224,24 @@ expect 200 '"type":"function_call".*"name":"get_weather"' "... a call of a tool"
     \"tools\": [{\"type\": \"function\", \"name\": \"get_weather\", \"parameters\": $schema}], \"tool_choice\": \"required\"}"
 
 expect 200 '"type":"message","role":"assistant","model":"chatty","content":\[\{"type":"text"' "/v1/messages" /v1/messages \
-    '{"temperature": 0, "max_tokens": 8, "system": "Be brief.", "messages": [{"role": "user", "content": "Tell a tale."}]}'
+    '{"seed": 1, "max_tokens": 8, "system": "Be brief.", "messages": [{"role": "user", "content": "Tell a tale."}]}'
 has "... stop and usage" '"stop_reason":"max_tokens".*"output_tokens":8'
 n=$(($(number input_tokens) + $(number cache_read_input_tokens)))
 expect 200 "\"input_tokens\":$n" "... counted as count_tokens counts" /v1/messages/count_tokens \
     '{"system": "Be brief.", "messages": [{"role": "user", "content": "Tell a tale."}]}'
 expect 200 '^event: message_stop' "... a stream" /v1/messages \
-    '{"temperature": 0, "max_tokens": 8, "stream": true, "messages": [{"role": "user", "content": [{"type": "text", "text": "Hello"}]}]}'
+    '{"seed": 1, "max_tokens": 8, "stream": true, "messages": [{"role": "user", "content": [{"type": "text", "text": "Hello"}]}]}'
 for event in message_start content_block_start content_block_delta content_block_stop message_delta; do
     has "... $event" "^event: $event"
 done
 has "... begins with the prompt's size" '"type":"message_start".*"input_tokens":[1-9]'
-expect 200 '"type":"tool_use".*"name":"get_weather","input":\{"age":' "... a call of a tool" /v1/messages "{\"temperature\": 0, \"max_tokens\": 200,
+expect 200 '"type":"tool_use".*"name":"get_weather","input":\{"age":' "... a call of a tool" /v1/messages "{\"seed\": 1, \"max_tokens\": 200,
     \"messages\": [{\"role\": \"user\", \"content\": \"Weather?\"}], \"tool_choice\": {\"type\": \"tool\", \"name\": \"get_weather\"},
     \"tools\": [{\"name\": \"get_weather\", \"input_schema\": $schema}]}"
 has "... as the reason to stop" '"stop_reason":"tool_use"'
 expect 200 '"stop_reason":"stop_sequence","stop_sequence":"e"' "... stop_sequences" /v1/messages \
-    '{"temperature": 0, "max_tokens": 200, "stop_sequences": ["e"], "messages": [{"role": "user", "content": "Tell a tale."}]}'
-expect 200 '"type":"text"' "... results of tools" /v1/messages '{"temperature": 0, "max_tokens": 4, "messages": [
+    '{"seed": 1, "max_tokens": 200, "stop_sequences": ["e"], "messages": [{"role": "user", "content": "Tell a tale."}]}'
+expect 200 '"type":"text"' "... results of tools" /v1/messages '{"max_tokens": 4, "messages": [
     {"role": "user", "content": "Weather?"}, {"role": "assistant", "content": [{"type": "tool_use", "id": "call_1",
     "name": "get_weather", "input": {"age": 3}}]}, {"role": "user", "content": [{"type": "tool_result",
     "tool_use_id": "call_1", "content": [{"type": "text", "text": "Rain"}]}]}]}'

@@ -37,14 +37,25 @@ def feature(name):
     return register
 
 
+def seeded(create):
+    """A call that draws the same tokens every time, unless it says a seed itself."""
+    def call(**what):
+        more = {} if "seed" in what else {"seed": 1}
+        return create(**dict(what, extra_body={**more, **what.get("extra_body", {})}))
+    return call
+
+
 class Clients:
     def __init__(self, url, key):
         self.url, self.key = url.rstrip("/"), key
         if openai:
             self.openai = openai.OpenAI(base_url=self.url + "/v1", api_key=key, max_retries=0, timeout=120)
             self.model = self.openai.models.list().data[0].id
+            self.chat, self.text = seeded(self.openai.chat.completions.create), seeded(self.openai.completions.create)
+            self.respond = seeded(self.openai.responses.create)
         if anthropic:
             self.anthropic = anthropic.Anthropic(base_url=self.url, api_key=key, max_retries=0, timeout=120)
+            self.message = seeded(self.anthropic.messages.create)
             if not openai:
                 self.model = self.anthropic.models.list().data[0].id
 
@@ -67,7 +78,7 @@ def _(c):
 
 @feature("openai: chat.completions.create")
 def _(c):
-    r = c.openai.chat.completions.create(model=c.model, messages=HELLO, max_tokens=8)
+    r = c.chat(model=c.model, messages=HELLO, max_tokens=8)
     assert r.object == "chat.completion" and r.choices[0].message.role == "assistant" and r.choices[0].message.content
     assert r.usage.completion_tokens == 8 and r.usage.total_tokens == r.usage.prompt_tokens + 8
     assert r.choices[0].finish_reason == "length"
@@ -75,7 +86,7 @@ def _(c):
 
 @feature("openai: chat, seed and usage of cached tokens")
 def _(c):
-    a, b = (c.openai.chat.completions.create(model=c.model, messages=HELLO, max_completion_tokens=12, seed=7)
+    a, b = (c.chat(model=c.model, messages=HELLO, max_completion_tokens=12, seed=7)
             for _ in range(2))
     assert a.choices[0].message.content == b.choices[0].message.content
     assert b.usage.prompt_tokens_details.cached_tokens > 0
@@ -83,14 +94,14 @@ def _(c):
 
 @feature("openai: chat, n")
 def _(c):
-    r = c.openai.chat.completions.create(model=c.model, messages=HELLO, max_tokens=6, n=3, seed=1)
+    r = c.chat(model=c.model, messages=HELLO, max_tokens=6, n=3, seed=1)
     assert [x.index for x in r.choices] == [0, 1, 2] and len({x.message.content for x in r.choices}) > 1
 
 
 @feature("openai: chat, stream and stream_options")
 def _(c):
-    whole = c.openai.chat.completions.create(model=c.model, messages=HELLO, max_tokens=10, seed=3)
-    chunks = list(c.openai.chat.completions.create(model=c.model, messages=HELLO, max_tokens=10, seed=3, stream=True,
+    whole = c.chat(model=c.model, messages=HELLO, max_tokens=10, seed=3)
+    chunks = list(c.chat(model=c.model, messages=HELLO, max_tokens=10, seed=3, stream=True,
                                                    stream_options={"include_usage": True}))
     text = "".join(x.choices[0].delta.content or "" for x in chunks if x.choices)
     assert text == whole.choices[0].message.content, (text, whole.choices[0].message.content)
@@ -101,27 +112,27 @@ def _(c):
 @feature("openai: chat, stream with n")
 def _(c):
     texts = ["", ""]
-    for x in c.openai.chat.completions.create(model=c.model, messages=HELLO, max_tokens=5, n=2, seed=3, stream=True):
+    for x in c.chat(model=c.model, messages=HELLO, max_tokens=5, n=2, seed=3, stream=True):
         texts[x.choices[0].index] += x.choices[0].delta.content or ""
     assert all(texts) and texts[0] != texts[1]
 
 
 @feature("openai: chat, a stream that is left")
 def _(c):
-    with c.openai.chat.completions.create(model=c.model, messages=HELLO, stream=True) as stream:
+    with c.chat(model=c.model, messages=HELLO, stream=True) as stream:
         next(iter(stream))
-    assert c.openai.chat.completions.create(model=c.model, messages=HELLO, max_tokens=1).choices
+    assert c.chat(model=c.model, messages=HELLO, max_tokens=1).choices
 
 
 @feature("openai: chat, stop")
 def _(c):
-    r = c.openai.chat.completions.create(model=c.model, messages=HELLO, max_tokens=200, stop=["e", "a"], seed=1)
+    r = c.chat(model=c.model, messages=HELLO, max_tokens=200, stop=["e", "a"], seed=1)
     assert r.choices[0].finish_reason == "stop" and not set("ea") & set(r.choices[0].message.content)
 
 
 @feature("openai: chat, logprobs and top_logprobs")
 def _(c):
-    r = c.openai.chat.completions.create(model=c.model, messages=HELLO, max_tokens=4, logprobs=True, top_logprobs=3)
+    r = c.chat(model=c.model, messages=HELLO, max_tokens=4, logprobs=True, top_logprobs=3)
     content = r.choices[0].logprobs.content
     assert len(content) == 4 and all(len(t.top_logprobs) == 3 and t.logprob <= 0 for t in content)
     assert b"".join(bytes(t.bytes) for t in content).decode() == r.choices[0].message.content
@@ -129,14 +140,14 @@ def _(c):
 
 @feature("openai: chat, logit_bias and penalties")
 def _(c):
-    r = c.openai.chat.completions.create(model=c.model, messages=HELLO, max_tokens=4, logit_bias={"258": 100},
+    r = c.chat(model=c.model, messages=HELLO, max_tokens=4, logit_bias={"258": 100},
                                          frequency_penalty=0.5, presence_penalty=-0.5, temperature=0.7, top_p=0.9)
     assert r.choices[0].message.content
 
 
 @feature("openai: chat, tools with tool_choice required")
 def _(c):
-    r = c.openai.chat.completions.create(model=c.model, messages=ASK, tools=[TOOL], tool_choice="required",
+    r = c.chat(model=c.model, messages=ASK, tools=[TOOL], tool_choice="required",
                                          parallel_tool_calls=False, max_tokens=250)
     call = r.choices[0].message.tool_calls[0]
     assert r.choices[0].finish_reason == "tool_calls" and call.id and call.type == "function"
@@ -146,7 +157,7 @@ def _(c):
 @feature("openai: chat, tool_choice by name, streamed")
 def _(c):
     arguments, name, finish = "", None, None
-    for x in c.openai.chat.completions.create(model=c.model, messages=ASK, tools=[TOOL], max_tokens=250, stream=True,
+    for x in c.chat(model=c.model, messages=ASK, tools=[TOOL], max_tokens=250, stream=True,
                                               tool_choice={"type": "function", "function": {"name": "get_weather"}}):
         for call in x.choices[0].delta.tool_calls or []:
             name = call.function.name or name
@@ -157,15 +168,15 @@ def _(c):
 
 @feature("openai: chat, tool_choice none and auto")
 def _(c):
-    r = c.openai.chat.completions.create(model=c.model, messages=ASK, tools=[TOOL], tool_choice="none", max_tokens=8)
+    r = c.chat(model=c.model, messages=ASK, tools=[TOOL], tool_choice="none", max_tokens=8)
     assert not r.choices[0].message.tool_calls
-    assert c.openai.chat.completions.create(model=c.model, messages=ASK, tools=[TOOL], tool_choice="auto", max_tokens=4)
+    assert c.chat(model=c.model, messages=ASK, tools=[TOOL], tool_choice="auto", max_tokens=4)
 
 
 @feature("openai: chat, results of tools")
 def _(c):
     call = {"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": "{\"city\": \"Rome\"}"}}
-    r = c.openai.chat.completions.create(model=c.model, max_tokens=4, tools=[TOOL], messages=ASK + [
+    r = c.chat(model=c.model, max_tokens=4, tools=[TOOL], messages=ASK + [
         {"role": "assistant", "content": None, "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "call_1", "content": "Rain"}])
     assert r.choices[0].message.role == "assistant"
@@ -173,7 +184,7 @@ def _(c):
 
 @feature("openai: chat, response_format json_object")
 def _(c):
-    r = c.openai.chat.completions.create(model=c.model, messages=HELLO, max_tokens=30, seed=2,
+    r = c.chat(model=c.model, messages=HELLO, max_tokens=30, seed=2,
                                          response_format={"type": "json_object"})
     assert r.choices[0].message.content.lstrip().startswith("{")
 
@@ -181,7 +192,7 @@ def _(c):
 @feature("openai: chat, response_format json_schema, and parse")
 def _(c):
     form = {"type": "json_schema", "json_schema": {"name": "place", "strict": True, "schema": SCHEMA}}
-    r = c.openai.chat.completions.create(model=c.model, messages=HELLO, max_tokens=200, response_format=form, seed=1)
+    r = c.chat(model=c.model, messages=HELLO, max_tokens=200, response_format=form, seed=1)
     assert json.loads(r.choices[0].message.content)["city"] in ("Lyon", "Rome")
     import pydantic
 
@@ -193,7 +204,7 @@ def _(c):
 
 @feature("openai: chat, contents in parts")
 def _(c):
-    r = c.openai.chat.completions.create(model=c.model, max_tokens=2, messages=[
+    r = c.chat(model=c.model, max_tokens=2, messages=[
         {"role": "developer", "content": "Be brief."},
         {"role": "user", "name": "ann", "content": [{"type": "text", "text": "Tell"}, {"type": "text", "text": " a tale."}]}])
     assert r.usage.completion_tokens == 2
@@ -201,41 +212,41 @@ def _(c):
 
 @feature("openai: completions, echo, logprobs, several stops")
 def _(c):
-    r = c.openai.completions.create(model=c.model, prompt="Once upon a time", max_tokens=5, echo=True, logprobs=2)
+    r = c.text(model=c.model, prompt="Once upon a time", max_tokens=5, echo=True, logprobs=2)
     x = r.choices[0]
     assert x.text.startswith("Once upon a time") and x.logprobs.token_logprobs[0] is None
     assert len(x.logprobs.tokens) == r.usage.total_tokens and x.logprobs.text_offset[1] == len(x.logprobs.tokens[0])
     assert all(len(top) <= 2 for top in x.logprobs.top_logprobs[1:])
-    assert c.openai.completions.create(model=c.model, prompt="a", max_tokens=50, stop=[".", ","]).choices
+    assert c.text(model=c.model, prompt="a", max_tokens=50, stop=[".", ","]).choices
 
 
 @feature("openai: completions, the prompt's probabilities alone")
 def _(c):
-    r = c.openai.completions.create(model=c.model, prompt="Once upon a time", max_tokens=0, echo=True, logprobs=0)
+    r = c.text(model=c.model, prompt="Once upon a time", max_tokens=0, echo=True, logprobs=0)
     assert r.choices[0].text == "Once upon a time" and r.usage.completion_tokens == 0
 
 
 @feature("openai: completions, tokens as a prompt, stream")
 def _(c):
-    text = "".join(x.choices[0].text for x in c.openai.completions.create(model=c.model, prompt=[323, 425, 869],
+    text = "".join(x.choices[0].text for x in c.text(model=c.model, prompt=[323, 425, 869],
                                                                           max_tokens=5, stream=True) if x.choices)
     assert text
 
 
 @feature("openai: responses.create")
 def _(c):
-    r = c.openai.responses.create(model=c.model, input="Tell a tale.", instructions="Be brief.", max_output_tokens=8)
+    r = c.respond(model=c.model, input="Tell a tale.", instructions="Be brief.", max_output_tokens=8)
     assert r.object == "response" and r.status == "incomplete" and r.output_text and r.usage.output_tokens == 8
     assert r.incomplete_details.reason == "max_output_tokens"
 
 
 @feature("openai: responses, items, tools and their results")
 def _(c):
-    r = c.openai.responses.create(model=c.model, input=ASK, tools=[TOOL_R], tool_choice="required",
+    r = c.respond(model=c.model, input=ASK, tools=[TOOL_R], tool_choice="required",
                                   parallel_tool_calls=False, max_output_tokens=250)
     call = next(x for x in r.output if x.type == "function_call")
     assert call.name == "get_weather" and json.loads(call.arguments)["city"]
-    r = c.openai.responses.create(model=c.model, max_output_tokens=4, input=ASK + [
+    r = c.respond(model=c.model, max_output_tokens=4, input=ASK + [
         {"type": "function_call", "call_id": call.call_id, "name": call.name, "arguments": call.arguments},
         {"type": "function_call_output", "call_id": call.call_id, "output": "Rain"}])
     assert r.output
@@ -244,7 +255,7 @@ def _(c):
 @feature("openai: responses, stream")
 def _(c):
     kinds, text = [], ""
-    for e in c.openai.responses.create(model=c.model, input="Tell a tale.", max_output_tokens=8, stream=True):
+    for e in c.respond(model=c.model, input="Tell a tale.", max_output_tokens=8, stream=True):
         kinds.append(e.type)
         text += e.delta if e.type == "response.output_text.delta" else ""
         final = e
@@ -256,14 +267,14 @@ def _(c):
 
 @feature("openai: responses, text.format json_schema")
 def _(c):
-    r = c.openai.responses.create(model=c.model, input="Where?", max_output_tokens=200, text={
+    r = c.respond(model=c.model, input="Where?", max_output_tokens=200, text={
         "format": {"type": "json_schema", "name": "place", "strict": True, "schema": SCHEMA}})
     assert json.loads(r.output_text)["city"] in ("Lyon", "Rome")
 
 
 @feature("openai: errors")
 def _(c):
-    create = c.openai.chat.completions.create
+    create = c.chat
     assert refused(openai.NotFoundError, create, model="none", messages=HELLO).code == "model_not_found"
     assert refused(openai.BadRequestError, create, model=c.model, messages=HELLO, temperature=3).param == "temperature"
     e = refused(openai.BadRequestError, create, model=c.model, messages=[{"role": "user", "content": "tale " * 20000}])
@@ -292,7 +303,7 @@ def _(c):
 
 @feature("anthropic: messages.create, usage")
 def _(c):
-    r = c.anthropic.messages.create(model=c.model, max_tokens=8, system="Be brief.", messages=ASK)
+    r = c.message(model=c.model, max_tokens=8, system="Be brief.", messages=ASK)
     assert r.type == "message" and r.role == "assistant" and r.content[0].type == "text" and r.stop_reason == "max_tokens"
     assert r.usage.output_tokens == 8 and r.usage.input_tokens + r.usage.cache_read_input_tokens > 8
 
@@ -307,21 +318,21 @@ def _(c):
 
 @feature("anthropic: messages.create with stream=True")
 def _(c):
-    kinds = [e.type for e in c.anthropic.messages.create(model=c.model, max_tokens=4, messages=ASK, stream=True)]
+    kinds = [e.type for e in c.message(model=c.model, max_tokens=4, messages=ASK, stream=True)]
     assert kinds[0] == "message_start" and kinds[-2:] == ["message_delta", "message_stop"], kinds
 
 
 @feature("anthropic: messages.count_tokens")
 def _(c):
     n = c.anthropic.messages.count_tokens(model=c.model, system="Be brief.", messages=ASK).input_tokens
-    r = c.anthropic.messages.create(model=c.model, max_tokens=1, system="Be brief.", messages=ASK)
+    r = c.message(model=c.model, max_tokens=1, system="Be brief.", messages=ASK)
     assert n == r.usage.input_tokens + r.usage.cache_read_input_tokens
 
 
 @feature("anthropic: tools, tool_choice any and by name")
 def _(c):
     for choice in ({"type": "any", "disable_parallel_tool_use": True}, {"type": "tool", "name": "get_weather"}):
-        r = c.anthropic.messages.create(model=c.model, max_tokens=250, messages=ASK, tools=[TOOL_A], tool_choice=choice)
+        r = c.message(model=c.model, max_tokens=250, messages=ASK, tools=[TOOL_A], tool_choice=choice)
         use = next(x for x in r.content if x.type == "tool_use")
         assert use.name == "get_weather" and use.input["city"] in ("Lyon", "Rome") and r.stop_reason == "tool_use"
 
@@ -336,7 +347,7 @@ def _(c):
 
 @feature("anthropic: results of tools, contents in blocks")
 def _(c):
-    r = c.anthropic.messages.create(model=c.model, max_tokens=4, tools=[TOOL_A], messages=ASK + [
+    r = c.message(model=c.model, max_tokens=4, tools=[TOOL_A], messages=ASK + [
         {"role": "assistant", "content": [{"type": "text", "text": "Let me see."},
                                           {"type": "tool_use", "id": "toolu_1", "name": "get_weather", "input": {"city": "Rome"}}]},
         {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "Rain"},
@@ -346,7 +357,7 @@ def _(c):
 
 @feature("anthropic: stop_sequences, temperature, top_k, top_p, metadata")
 def _(c):
-    r = c.anthropic.messages.create(model=c.model, max_tokens=200, messages=ASK, stop_sequences=["e", "a", "o"],
+    r = c.message(model=c.model, max_tokens=200, messages=ASK, stop_sequences=["e", "a", "o"],
                                     metadata={"user_id": "1"},
                                     extra_body={"temperature": 1.0, "top_k": 50, "top_p": 0.9})
     assert r.stop_reason == "stop_sequence" and r.stop_sequence in "eao"
@@ -354,7 +365,7 @@ def _(c):
 
 @feature("anthropic: thinking disabled")
 def _(c):
-    assert c.anthropic.messages.create(model=c.model, max_tokens=4, messages=ASK, thinking={"type": "disabled"}).content
+    assert c.message(model=c.model, max_tokens=4, messages=ASK, thinking={"type": "disabled"}).content
 
 
 @feature("anthropic: models.list")
@@ -364,7 +375,7 @@ def _(c):
 
 @feature("anthropic: errors")
 def _(c):
-    create = c.anthropic.messages.create
+    create = c.message
     e = refused(anthropic.NotFoundError, create, model="none", max_tokens=4, messages=ASK)
     assert e.body["type"] == "error" and e.body["error"]["type"] == "not_found_error"
     refused(anthropic.BadRequestError, create, model=c.model, max_tokens=4, messages=[])
