@@ -48,7 +48,7 @@ expect 200 "\"content\":\"$(printf '\357\277\275')\"" "/detokenize of half a cha
 expect 200 "\"text\":\"$(printf '\357\277\275')" "half a character as an answer" /v1/completions \
     '{"prompt": "a", "max_tokens": 2, "logprobs": 1, "logit_bias": {"'"$half"'": 100}, "temperature": 0}'
 expect 200 "\"text\":\"$(printf '\357\277\275')" "half a character as an echo" /v1/completions \
-    '{"prompt": ['"$half"'], "temperature": 0, "max_tokens": 0, "logprobs": 1, "echo": true}'
+    '{"prompt": ['"$half"'], "max_tokens": 0, "logprobs": 1, "echo": true}'
 
 story='"prompt": "Once upon a time", "max_tokens": 8, "ignore_eos": true'
 expect 200 '"object":"text_completion".*"finish_reason":"length"' "/v1/completions" /v1/completions \
@@ -57,12 +57,12 @@ has "... usage" '"usage":\{"prompt_tokens":6,"completion_tokens":8,"total_tokens
 greedy=$(plain "$tmp/body")
 expect 200 '"text"' "the same again" /v1/completions "{$story, \"temperature\": 0}"
 check "... is the same" test "$(plain "$tmp/body")" = "$greedy"
-ask /v1/completions "{$story, \"temperature\": 1, \"seed\": 5}" && plain "$tmp/body" >"$tmp/seed5"
-ask /v1/completions "{$story, \"temperature\": 1, \"seed\": 5}" && check "the same seed, the same answer" sh -c "test '$(plain "$tmp/body" | sum)' = '$(sum <"$tmp/seed5")'"
-ask /v1/completions "{$story, \"temperature\": 1, \"seed\": 6}" && check "another seed, another answer" sh -c "test '$(plain "$tmp/body" | sum)' != '$(sum <"$tmp/seed5")'"
+ask /v1/completions "{$story, \"seed\": 5}" && plain "$tmp/body" >"$tmp/seed5"
+ask /v1/completions "{$story, \"seed\": 5}" && check "the same seed, the same answer" sh -c "test '$(plain "$tmp/body" | sum)' = '$(sum <"$tmp/seed5")'"
+ask /v1/completions "{$story, \"seed\": 6}" && check "another seed, another answer" sh -c "test '$(plain "$tmp/body" | sum)' != '$(sum <"$tmp/seed5")'"
 expect 200 '"text":"Once upon a time' "echo" /v1/completions "{$story, \"echo\": true}"
 expect 200 '"token_logprobs":\[null,-' "prompt logprobs" /v1/completions \
-    '{"prompt": "Once upon a time", "temperature": 0, "max_tokens": 0, "echo": true, "logprobs": 3}'
+    '{"prompt": "Once upon a time", "max_tokens": 0, "echo": true, "logprobs": 3}'
 has "... offsets" '"text_offset":\[0,'
 has "... and nothing generated" '"completion_tokens":0'
 expect 200 '"index":2' "n" /v1/completions "{$story, \"n\": 3, \"seed\": 1}"
@@ -86,8 +86,8 @@ check "... and no usage" sh -c "! grep -q prompt_tokens '$tmp/body'"
 expect 200 '"usage":\{"prompt_tokens":6' "... unless it is asked for" /v1/completions \
     "{$story, \"stream\": true, \"stream_options\": {\"include_usage\": true}}"
 long=$(repeat 60 'Once upon a time. ')
-ask /v1/completions "{\"prompt\": \"$long\", \"temperature\": 0, \"max_tokens\": 1}"
-expect 200 '"cached_tokens":[1-9]' "a known beginning" /v1/completions "{\"prompt\": \"$long\", \"temperature\": 0, \"max_tokens\": 1}"
+ask /v1/completions "{\"prompt\": \"$long\", \"max_tokens\": 1}"
+expect 200 '"cached_tokens":[1-9]' "a known beginning" /v1/completions "{\"prompt\": \"$long\", \"max_tokens\": 1}"
 expect 400 '"code":"no_chat_template"' "a conversation needs a template" /v1/chat/completions \
     '{"messages": [{"role": "user", "content": "Hello"}]}'
 
@@ -98,7 +98,7 @@ while IFS='|' read -r want pattern route body; do
 done <<'END'
 400|"error":\{"message":".*JSON.*"type":"invalid_request_error"|/v1/completions|{"prompt":
 400|not a JSON object|/v1/completions|[1, 2]
-400|"param":"prompt"|/v1/completions|{"temperature": 0, "max_tokens": 3}
+400|"param":"prompt"|/v1/completions|{"max_tokens": 3}
 400|"param":"prompt"|/v1/completions|{"prompt": 5}
 400|"param":"prompt"|/v1/completions|{"prompt": [1, -1]}
 400|vocabulary|/v1/completions|{"prompt": [999999]}
@@ -140,11 +140,11 @@ done <<'END'
 400|"param":"input"|/v1/responses|{"input": []}
 400|"param":"previous_response_id"|/v1/responses|{"input": "a", "previous_response_id": "resp_1"}
 400|"type":"error","error":\{"type":"invalid_request_error"|/v1/messages|{"messages": [{"role": "user", "content": "a"}]}
-400|"type":"error"|/v1/messages|{"temperature": 0, "max_tokens": 5}
-400|messages.0.role|/v1/messages|{"temperature": 0, "max_tokens": 5, "messages": [{"role": "system", "content": "a"}]}
+400|"type":"error"|/v1/messages|{"max_tokens": 5}
+400|messages.0.role|/v1/messages|{"max_tokens": 5, "messages": [{"role": "system", "content": "a"}]}
 400|temperature|/v1/messages|{"max_tokens": 5, "temperature": 1.5, "messages": [{"role": "user", "content": "a"}]}
-400|max_tokens|/v1/messages|{"temperature": 0, "max_tokens": 0, "messages": [{"role": "user", "content": "a"}]}
-404|"type":"not_found_error"|/v1/messages|{"temperature": 0, "max_tokens": 5, "model": "claude", "messages": [{"role": "user", "content": "a"}]}
+400|max_tokens|/v1/messages|{"max_tokens": 0, "messages": [{"role": "user", "content": "a"}]}
+404|"type":"not_found_error"|/v1/messages|{"max_tokens": 5, "model": "claude", "messages": [{"role": "user", "content": "a"}]}
 404|"error"|/v1/nothing|{}
 405|"error"|/v1/completions|
 405|"error"|/health|{}
@@ -201,7 +201,7 @@ expect 200 '"finish_reason":"tool_calls"' "a call, named, as a stream" /v1/chat/
     \"tool_choice\": {\"type\": \"function\", \"function\": {\"name\": \"get_weather\"}}, \"seed\": 1, \"max_tokens\": 200, \"stream\": true}"
 expect 400 '"param":"tool_choice"' "a tool that is not there" /v1/chat/completions "{$hello, \"tools\": [$tool],
     \"tool_choice\": {\"type\": \"function\", \"function\": {\"name\": \"other\"}}}"
-expect 200 '"role":"assistant"' "results of tools" /v1/chat/completions '{"temperature": 0, "max_tokens": 4, "messages": [
+expect 200 '"role":"assistant"' "results of tools" /v1/chat/completions '{"max_tokens": 4, "messages": [
     {"role": "user", "content": "Weather?"}, {"role": "assistant", "content": null, "tool_calls": [{"id": "call_1",
     "type": "function", "function": {"name": "get_weather", "arguments": "{\"city\": \"Rome\"}"}}]},
     {"role": "tool", "tool_call_id": "call_1", "content": "Rain"}], "tools": ['"$tool"']}'
