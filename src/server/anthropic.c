@@ -43,15 +43,15 @@ static void close_block(struct choice *c)
     c->open_block = NO_BLOCK;
 }
 
-static void open_block(struct choice *c, const struct piece *p)
+static void open_block(struct choice *c, const struct sc_answer_event *p)
 {
     json_t *block;
-    if (c->open_block == (int)p->kind || p->kind == PIECE_ARGUMENTS) return;
+    if (c->open_block == (int)p->kind || p->kind == SC_ANSWER_ARGUMENTS) return;
     close_block(c);
-    if (p->kind == PIECE_CALL_BEGIN)
+    if (p->kind == SC_ANSWER_CALL_BEGIN)
         block = json_pack("{s:s, s:s, s:s, s:{}}", "type", "tool_use", "id", c->calls[c->n_calls - 1].id, "name",
                           c->calls[c->n_calls - 1].name, "input");
-    else if (p->kind == PIECE_REASONING)
+    else if (p->kind == SC_ANSWER_REASONING)
         block = json_pack("{s:s, s:s, s:s}", "type", "thinking", "thinking", "", "signature", "");
     else block = json_pack("{s:s, s:s}", "type", "text", "text", "");
     send_event(c, "content_block_start",
@@ -60,19 +60,19 @@ static void open_block(struct choice *c, const struct piece *p)
     c->open_block = (int)p->kind;
 }
 
-static void send_piece(struct choice *c, const struct piece *p)
+static void send_piece(struct choice *c, const struct sc_answer_event *p)
 {
     static const struct {
         const char *type, *field;
-    } deltas[] = { [PIECE_REASONING] = { "thinking_delta", "thinking" },
-                   [PIECE_TEXT] = { "text_delta", "text" },
-                   [PIECE_ARGUMENTS] = { "input_json_delta", "partial_json" } };
-    if (p->kind == PIECE_CALL_END) {
+    } deltas[] = { [SC_ANSWER_REASONING] = { "thinking_delta", "thinking" },
+                   [SC_ANSWER_TEXT] = { "text_delta", "text" },
+                   [SC_ANSWER_ARGUMENTS] = { "input_json_delta", "partial_json" } };
+    if (p->kind == SC_ANSWER_CALL_END) {
         close_block(c);
         return;
     }
     open_block(c, p);
-    if (p->kind == PIECE_CALL_BEGIN) return;
+    if (p->kind == SC_ANSWER_CALL_BEGIN) return;
     json_t *delta = json_pack("{s:s, s:o}", "type", deltas[p->kind].type, deltas[p->kind].field,
                               json_stringn(p->text, p->n_bytes));
     send_event(

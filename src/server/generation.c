@@ -64,7 +64,7 @@ struct served_model *take_model(struct exchange *ex)
 
 // ---- reading an answer
 
-static void add_call(struct choice *c, const struct piece *p)
+static void add_call(struct choice *c, const struct sc_answer_event *p)
 {
     struct tool_call *more = realloc(c->calls, (c->n_calls + 1) * sizeof *more);
     if (!more) return;
@@ -75,32 +75,23 @@ static void add_call(struct choice *c, const struct piece *p)
     make_id("call_", call->id, sizeof call->id);
 }
 
-static void take_piece(struct choice *c, const struct piece *p)
+static void take_piece(void *context, const struct sc_answer_event *p)
 {
-    if (p->kind == PIECE_TEXT) sc_buffer_append(&c->text, p->text, p->n_bytes);
-    if (p->kind == PIECE_REASONING) sc_buffer_append(&c->reasoning, p->text, p->n_bytes);
-    if (p->kind == PIECE_CALL_BEGIN) add_call(c, p);
-    if (p->kind == PIECE_ARGUMENTS && c->n_calls)
+    struct choice *c = context;
+    if (p->kind == SC_ANSWER_TEXT) sc_buffer_append(&c->text, p->text, p->n_bytes);
+    if (p->kind == SC_ANSWER_REASONING) sc_buffer_append(&c->reasoning, p->text, p->n_bytes);
+    if (p->kind == SC_ANSWER_CALL_BEGIN) add_call(c, p);
+    if (p->kind == SC_ANSWER_ARGUMENTS && c->n_calls)
         sc_buffer_append(&c->calls[c->n_calls - 1].arguments, p->text, p->n_bytes);
     if (c->g->options.stream) c->g->dialect->piece(c, p);
-}
-
-static void read_event(void *context, const struct sc_answer_event *event)
-{
-    static const enum piece_kind kinds[] = { [SC_ANSWER_REASONING] = PIECE_REASONING,
-                                             [SC_ANSWER_TEXT] = PIECE_TEXT,
-                                             [SC_ANSWER_CALL_BEGIN] = PIECE_CALL_BEGIN,
-                                             [SC_ANSWER_ARGUMENTS] = PIECE_ARGUMENTS,
-                                             [SC_ANSWER_CALL_END] = PIECE_CALL_END };
-    take_piece(context,
-               &(struct piece){ kinds[event->kind], event->text, event->n_bytes, event->call, event->complete });
 }
 
 static void take_text(struct choice *c, const char *text, size_t n_bytes)
 {
     if (n_bytes == 0) return;
-    if (c->g->dialect->plain) take_piece(c, &(struct piece){ .kind = PIECE_TEXT, .text = text, .n_bytes = n_bytes });
-    else sc_answer_push(&c->reader, text, n_bytes, read_event, c);
+    if (c->g->dialect->plain)
+        take_piece(c, &(struct sc_answer_event){ .kind = SC_ANSWER_TEXT, .text = text, .n_bytes = n_bytes });
+    else sc_answer_push(&c->reader, text, n_bytes, take_piece, c);
 }
 
 static void begin_once(struct generation *g)
@@ -209,7 +200,7 @@ static void on_end(void *context, const socle_request_result *result)
         begin_once(c->g);
     }
     if (!c->g->options.only_prompt) take_text(c, result->text, result->n_bytes);
-    if (!c->g->dialect->plain) sc_answer_end(&c->reader, read_event, c);
+    if (!c->g->dialect->plain) sc_answer_end(&c->reader, take_piece, c);
     c->finish = result->finish;
     c->stop = result->stop ? strdup(result->stop) : NULL;
     c->n_prompt = result->n_prompt;
@@ -264,7 +255,7 @@ static void start_all(struct generation *g, const int32_t *prompt, size_t n_prom
         if (c->status == SOCLE_OK) continue;
         snprintf(c->error, sizeof c->error, "%s", err.message);
         c->n_prompt = 0; // nothing was computed
-        if (!g->dialect->plain) sc_answer_end(&c->reader, read_event, c);
+        if (!g->dialect->plain) sc_answer_end(&c->reader, take_piece, c);
         end_choice(c); // the others go on; their end tells of this one
     }
 }

@@ -5,7 +5,6 @@
 
 #include <stdatomic.h>
 
-#include "server/reader.h"
 #include "server/sampling.h"
 #include "text/answer.h"
 
@@ -44,7 +43,7 @@ struct dialect {
     bool plain; // text is not read for reasoning and calls
     // Of a stream:
     void (*begin)(struct generation *g);
-    void (*piece)(struct choice *c, const struct piece *piece);
+    void (*piece)(struct choice *c, const struct sc_answer_event *piece);
     void (*end_choice)(struct choice *c);
     void (*end)(struct generation *g);
     // A token's logprobs, to be added to c->logprobs; NULL: the interface has none.

@@ -57,17 +57,17 @@ static void begin(struct generation *g)
         send_delta(&g->choices[i], json_pack("{s:s, s:s}", "role", "assistant", "content", ""), NULL);
 }
 
-static void send_piece(struct choice *c, const struct piece *p)
+static void send_piece(struct choice *c, const struct sc_answer_event *p)
 {
     json_t *delta = NULL;
     int call = (int)c->n_calls - 1;
     json_t *text = json_stringn(p->text ? p->text : "", p->n_bytes);
-    if (p->kind == PIECE_TEXT) delta = json_pack("{s:O}", "content", text);
-    if (p->kind == PIECE_REASONING) delta = json_pack("{s:O}", "reasoning_content", text);
-    if (p->kind == PIECE_CALL_BEGIN)
+    if (p->kind == SC_ANSWER_TEXT) delta = json_pack("{s:O}", "content", text);
+    if (p->kind == SC_ANSWER_REASONING) delta = json_pack("{s:O}", "reasoning_content", text);
+    if (p->kind == SC_ANSWER_CALL_BEGIN)
         delta = json_pack("{s:[{s:i, s:s, s:s, s:{s:O, s:s}}]}", "tool_calls", "index", call, "id", c->calls[call].id,
                           "type", "function", "function", "name", text, "arguments", "");
-    if (p->kind == PIECE_ARGUMENTS)
+    if (p->kind == SC_ANSWER_ARGUMENTS)
         delta = json_pack("{s:[{s:i, s:{s:O}}]}", "tool_calls", "index", call, "function", "arguments", text);
     json_decref(text);
     if (delta) send_delta(c, delta, NULL);

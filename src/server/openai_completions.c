@@ -64,7 +64,7 @@ static json_t *choice_json(struct choice *c, const char *text, size_t n_bytes, c
 
 static void begin(struct generation *g) { (void)g; }
 
-static void send_piece(struct choice *c, const struct piece *p)
+static void send_piece(struct choice *c, const struct sc_answer_event *p)
 {
     exchange_stream_json(c->g->ex, NULL, completion(c->g, json_pack("[o]", choice_json(c, p->text, p->n_bytes, NULL))));
 }

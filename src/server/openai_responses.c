@@ -90,7 +90,7 @@ static void close_block(struct choice *c)
 {
     const struct tool_call *call = c->n_calls ? &c->calls[c->n_calls - 1] : NULL;
     json_t *item = NULL;
-    if (c->open_block == PIECE_TEXT) {
+    if (c->open_block == SC_ANSWER_TEXT) {
         const char *text = c->text.data + c->block_at;
         size_t n = c->text.n_bytes - c->block_at;
         item = message_item(c->g, text, n, "completed");
@@ -101,12 +101,12 @@ static void close_block(struct choice *c)
         send_event(c, "response.content_part.done",
                    json_pack("{s:O, s:i, s:i, s:O}", "item_id", id, "output_index", place(c), "content_index", 0,
                              "part", part));
-    } else if (c->open_block == PIECE_CALL_BEGIN) {
+    } else if (c->open_block == SC_ANSWER_CALL_BEGIN) {
         item = call_item(call, "completed");
         send_event(c, "response.function_call_arguments.done",
                    json_pack("{s:O, s:i, s:s}", "item_id", json_object_get(item, "id"), "output_index", place(c),
                              "arguments", call->arguments.data ? call->arguments.data : ""));
-    } else if (c->open_block == PIECE_REASONING) {
+    } else if (c->open_block == SC_ANSWER_REASONING) {
         item = reasoning_item(c->g, &c->reasoning);
     }
     if (item)
@@ -114,18 +114,18 @@ static void close_block(struct choice *c)
     c->open_block = -1;
 }
 
-static void open_block(struct choice *c, enum piece_kind kind)
+static void open_block(struct choice *c, enum sc_answer_kind kind)
 {
     const struct sc_buffer nothing = { .data = (char[]){ "" } };
-    if (c->open_block == (int)kind && kind != PIECE_CALL_BEGIN) return;
+    if (c->open_block == (int)kind && kind != SC_ANSWER_CALL_BEGIN) return;
     close_block(c);
     c->open_block = (int)kind;
     c->n_blocks++;
-    json_t *item = kind == PIECE_TEXT         ? message_item(c->g, "", 0, "in_progress")
-                   : kind == PIECE_CALL_BEGIN ? call_item(&c->calls[c->n_calls - 1], "in_progress")
-                                              : reasoning_item(c->g, &nothing);
+    json_t *item = kind == SC_ANSWER_TEXT         ? message_item(c->g, "", 0, "in_progress")
+                   : kind == SC_ANSWER_CALL_BEGIN ? call_item(&c->calls[c->n_calls - 1], "in_progress")
+                                                  : reasoning_item(c->g, &nothing);
     send_event(c, "response.output_item.added", json_pack("{s:i, s:O}", "output_index", place(c), "item", item));
-    if (kind == PIECE_TEXT)
+    if (kind == SC_ANSWER_TEXT)
         send_event(c, "response.content_part.added",
                    json_pack("{s:O, s:i, s:i, s:{s:s, s:s, s:[]}}", "item_id", json_object_get(item, "id"),
                              "output_index", place(c), "content_index", 0, "part", "type", "output_text", "text", "",
@@ -133,25 +133,25 @@ static void open_block(struct choice *c, enum piece_kind kind)
     json_decref(item);
 }
 
-static void send_piece(struct choice *c, const struct piece *p)
+static void send_piece(struct choice *c, const struct sc_answer_event *p)
 {
     char id[64];
-    if (p->kind == PIECE_CALL_END) {
+    if (p->kind == SC_ANSWER_CALL_END) {
         close_block(c);
         return;
     }
-    if (p->kind == PIECE_TEXT && c->open_block != PIECE_TEXT) c->block_at = c->text.n_bytes - p->n_bytes;
-    if (p->kind != PIECE_ARGUMENTS) open_block(c, p->kind);
-    if (p->kind == PIECE_CALL_BEGIN) return;
-    const char *type = p->kind == PIECE_TEXT        ? "response.output_text.delta"
-                       : p->kind == PIECE_ARGUMENTS ? "response.function_call_arguments.delta"
-                                                    : "response.reasoning_text.delta";
-    if (p->kind == PIECE_ARGUMENTS) snprintf(id, sizeof id, "fc_%s", c->calls[c->n_calls - 1].id + strlen("call_"));
-    else snprintf(id, sizeof id, "%s_%s", p->kind == PIECE_TEXT ? "msg" : "rs", c->g->id + strlen("resp_"));
+    if (p->kind == SC_ANSWER_TEXT && c->open_block != SC_ANSWER_TEXT) c->block_at = c->text.n_bytes - p->n_bytes;
+    if (p->kind != SC_ANSWER_ARGUMENTS) open_block(c, p->kind);
+    if (p->kind == SC_ANSWER_CALL_BEGIN) return;
+    const char *type = p->kind == SC_ANSWER_TEXT        ? "response.output_text.delta"
+                       : p->kind == SC_ANSWER_ARGUMENTS ? "response.function_call_arguments.delta"
+                                                        : "response.reasoning_text.delta";
+    if (p->kind == SC_ANSWER_ARGUMENTS) snprintf(id, sizeof id, "fc_%s", c->calls[c->n_calls - 1].id + strlen("call_"));
+    else snprintf(id, sizeof id, "%s_%s", p->kind == SC_ANSWER_TEXT ? "msg" : "rs", c->g->id + strlen("resp_"));
     json_t *json = json_pack("{s:s, s:i, s:s#}", "item_id", id, "output_index", place(c), "delta", p->text,
                              (int)p->n_bytes);
-    if (p->kind != PIECE_ARGUMENTS) json_object_set_new(json, "content_index", json_integer(0));
-    if (p->kind == PIECE_TEXT) json_object_set_new(json, "logprobs", json_array());
+    if (p->kind != SC_ANSWER_ARGUMENTS) json_object_set_new(json, "content_index", json_integer(0));
+    if (p->kind == SC_ANSWER_TEXT) json_object_set_new(json, "logprobs", json_array());
     send_event(c, type, json);
 }
 
