@@ -10,7 +10,7 @@ set -u
 # ---- options
 
 check "serve --check" "$socle" serve --check -m "$model"
-printf 'port = 0\nrunning = 3\nmodel = %s\n' "$model" >"$tmp/serve.conf"
+printf 'port = 0\nrunning = 3\nwaiting = 16\nmodel = %s\n' "$model" >"$tmp/serve.conf"
 check "serve --check --config" "$socle" serve --check --config "$tmp/serve.conf"
 printf 'runing = 3\n' >"$tmp/wrong.conf"
 check "a mistake in the configuration ends it" sh -c "! '$socle' serve --check --config '$tmp/wrong.conf'"
@@ -30,7 +30,7 @@ expect 200 '^socle_requests_total [0-9]' "/metrics" /metrics
 check "... every metric has its help and type" test "$(grep -c '^# TYPE' "$tmp/body")" -eq "$(grep -vc '^#' "$tmp/body")"
 expect 200 '"n_running":0' "/status.json" /status.json
 expect 200 '"openapi":"3' "/openapi.json" /openapi.json
-for route in /v1/chat/completions /v1/completions /v1/responses /v1/messages /v1/messages/count_tokens /tokenize /detokenize \
+for route in /v1/chat/completions /v1/completions /v1/embeddings /v1/responses /v1/messages /v1/messages/count_tokens /tokenize /detokenize \
     /apply-template /v1/models /health /ready /metrics; do
     has "... describes $route" "\"$route\":"
 done
@@ -65,6 +65,39 @@ expect 200 '"token_logprobs":\[null,-' "prompt logprobs" /v1/completions \
     '{"prompt": "Once upon a time", "max_tokens": 0, "echo": true, "logprobs": 3}'
 has "... offsets" '"text_offset":\[0,'
 has "... and nothing generated" '"completion_tokens":0'
+ask /v1/completions "{\"prompt\": \"The king\", \"max_tokens\": 8, \"ignore_eos\": true, \"temperature\": 0}"
+alone=$(sed -n 's/.*"text":\("[^"]*"\).*/\1/p' "$tmp/body")
+expect 200 '"index":3' "many prompts" /v1/completions '{"prompt": ["Once upon a time", "The king"], "n": 2, "max_tokens": 8,
+    "ignore_eos": true, "temperature": 0}'
+check "... each is answered as it is alone" test "$(grep -oF "\"text\":$alone,\"index\":" "$tmp/body" | wc -l)" -eq 2
+has "... all are counted" '"prompt_tokens":9,"completion_tokens":32'
+expect 200 '"prompt_tokens":5' "many prompts of tokens" /v1/completions '{"prompt": [[5, 6, 7], [8, 9]], "max_tokens": 1}'
+expect 400 '"param":"prompt"' "too many prompts" /v1/completions "{\"prompt\": [$(repeat 129 '"a",')\"a\"]}"
+expect 400 '"code":"unsupported_parameter"' "suffix is refused" /v1/completions '{"prompt": "a", "suffix": "b"}'
+expect 400 '"param":"best_of"' "best_of is refused" /v1/completions '{"prompt": "a", "best_of": 3}'
+
+expect 200 '"object":"list","data":\[\{"object":"embedding","index":0,"embedding":\[-?0\.' "/v1/embeddings" /v1/embeddings \
+    '{"input": "Once upon a time", "model": "tales"}'
+has "... usage" '"usage":\{"prompt_tokens":6,"total_tokens":6\}'
+check "... of all dimensions" test "$(tr -cd , <"$tmp/body" | wc -c)" -ge 256
+alone=$(sed 's/.*"embedding":\[//; s/\].*//' "$tmp/body")
+expect 200 '"index":1' "... of many texts" /v1/embeddings '{"input": ["The king", "Once upon a time"]}'
+check "... each as alone" grep -qF "\"index\":1,\"embedding\":[$alone]" "$tmp/body"
+expect 200 '"embedding":"[A-Za-z0-9+/]{22}=="' "... in base64" /v1/embeddings \
+    '{"input": [[5, 6, 7]], "encoding_format": "base64", "dimensions": 4}'
+sed 's/.*"embedding":"//; s/".*//' "$tmp/body" | base64 -d | od -An -t f4 | xargs printf '%.5f ' >"$tmp/packed"
+ask /v1/embeddings '{"input": [5, 6, 7], "dimensions": 4}'
+sed 's/.*"embedding":\[//; s/\].*//' "$tmp/body" | tr , '\n' | xargs printf '%.5f ' >"$tmp/listed"
+check "... are the same numbers" cmp "$tmp/packed" "$tmp/listed"
+expect 200 '"index":199' "more texts than may wait" /v1/embeddings "{\"input\": [$(repeat 199 '"Once",')\"a\"], \"dimensions\": 2}"
+expect 400 '"param":"input"' "no texts" /v1/embeddings '{"input": []}'
+expect 400 '"param":"input"' "an empty text" /v1/embeddings '{"input": ["a", ""]}'
+expect 400 '"code":"missing_required_parameter"' "no input" /v1/embeddings '{}'
+expect 400 '"param":"input".*context_length_exceeded' "a text that is too long" /v1/embeddings \
+    "{\"input\": \"$(repeat 600 'king ')\"}"
+expect 400 '"param":"dimensions"' "too many dimensions" /v1/embeddings '{"input": "a", "dimensions": 257}'
+expect 400 '"param":"encoding_format"' "an encoding that is none" /v1/embeddings '{"input": "a", "encoding_format": "x"}'
+
 expect 200 '"index":2' "n" /v1/completions "{$story, \"n\": 3, \"seed\": 1}"
 has "... all counted" '"completion_tokens":24'
 expect 200 '"finish_reason":"stop"' "stop" /v1/completions \

@@ -231,6 +231,8 @@ expect 401 '"error"' "... of models" /v1/models
 expect 200 '"text"' "a key" /v1/completions "$short" -H "$(with "$anna")"
 expect 200 '"text"' "a key as x-api-key" /v1/completions "$short" -H "x-api-key: $anna"
 expect 403 '"type":"permission_error"' "a key for something else" /v1/completions "$short" -H "$(with "$carl")"
+expect 200 '"embedding":' "... for which it is good" /v1/embeddings '{"input": "a"}' -H "$(with "$carl")"
+expect 403 '"type":"permission_error"' "... and others are not" /v1/embeddings '{"input": "a"}' -H "$(with "$dora")"
 expect 403 '"error"' "... for /metrics" /metrics '' -H "$(with "$anna")"
 expect 200 'socle_requests_total' "... an administrator's" /metrics '' -H "$(with "$dora")"
 ask /v1/completions "$short" -H "$(with "$bob")" && ask /v1/completions "$short" -H "$(with "$bob")"
@@ -313,18 +315,27 @@ fi
 
 # ---- signals and confinement
 
-start -m "$model" || finish || exit 1
-for i in 1 2 3 4; do curl -s -N -m 60 "$url/v1/completions" -d "${long%\}}, \"n\": $((san ? 3 : 12)), \"stream\": true}" >"$tmp/end$i" & done
-for _ in $(seq 100); do [ -s "$tmp/end4" ] && [ -s "$tmp/end1" ] && break; sleep 0.02; done
-exec {kept}<>"/dev/tcp/127.0.0.1/$(port)"
-printf 'GET /health HTTP/1.1\r\nHost: a\r\n\r\n' >&"$kept"
-sleep 0.1
-kill -TERM "$pid"
-n_faults=$((n_faults + 1))
-sleep 0.2
-printf 'GET /health HTTP/1.1\r\nHost: a\r\n\r\n' >&"$kept"
-timeout 1 cat <&"$kept" >"$tmp/kept"
-exec {kept}>&-
+# end_while_answering N: SIGTERM while four clients are each written N answers. False when these were complete before
+# the kept connection was answered, so that nothing can be said of it.
+end_while_answering() {
+    local kept i
+    start -m "$model" || return
+    for i in 1 2 3 4; do curl -s -N -m 60 "$url/v1/completions" -d "${long%\}}, \"n\": $1, \"stream\": true}" >"$tmp/end$i" & done
+    for _ in $(seq 100); do [ -s "$tmp/end4" ] && [ -s "$tmp/end1" ] && break; sleep 0.02; done
+    exec {kept}<>"/dev/tcp/127.0.0.1/$(port)"
+    printf 'GET /health HTTP/1.1\r\nHost: a\r\n\r\n' >&"$kept"
+    sleep 0.1
+    kill -TERM "$pid"
+    n_faults=$((n_faults + 1))
+    sleep 0.2
+    printf 'GET /health HTTP/1.1\r\nHost: a\r\n\r\n' >&"$kept" 2>/dev/null
+    timeout 1 cat <&"$kept" >"$tmp/kept"
+    exec {kept}>&-
+    for i in 1 2 3 4; do grep -q '^data: \[DONE\]' "$tmp/end$i" || return 0; done
+    wait "$pid"
+    return 1
+}
+for n in 4 16 64; do end_while_answering $n && break; done
 has "SIGTERM: a connection that is kept is told" "HTTP/1.1 503" "$tmp/kept"
 check "... new ones are refused" sh -c "! curl -s -m 5 '$url/health'"
 wait "$pid"

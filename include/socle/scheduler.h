@@ -85,8 +85,19 @@ typedef struct socle_request_result {
     size_t n_bytes;
     const char *stop;                         // the stop string that ended the answer, or NULL
     uint32_t n_prompt, n_cached, n_generated; // tokens; of the prompt, those found in the cache
+    const float *embedding; // [n_embedding] of length 1, or NULL
+    uint32_t n_embedding;
     double wait_seconds, prompt_seconds, generate_seconds;
 } socle_request_result;
+
+// How a prompt's hidden states (the last norm's, of each token) become one vector, which then is given length 1.
+typedef enum socle_pooling {
+    SOCLE_POOLING_NONE,  // no vector: the request generates
+    SOCLE_POOLING_MODEL, // as the model's file says; the mean when it says nothing
+    SOCLE_POOLING_MEAN,
+    SOCLE_POOLING_FIRST, // token
+    SOCLE_POOLING_LAST,
+} socle_pooling;
 
 typedef struct socle_request_options {
     const int32_t *prompt; // copied
@@ -100,10 +111,12 @@ typedef struct socle_request_options {
     bool ignore_end, show_special;
     bool logprobs, prompt_logprobs;
     uint32_t n_top_logprobs; // at most 20
+    socle_pooling pooling;   // not NONE: nothing is generated, and the result has the prompt's embedding
+    uint32_t n_dimensions;   // of the embedding: its first ones; 0: all
     uint64_t group;          // requests of the same group share what it is due: groups take turns
     double timeout_seconds;  // from now until the last token; 0: none
-    // On the scheduler's thread, one after another; they must be quick and must not call the scheduler. on_token
-    // returns false to end the answer. on_end comes last, exactly once.
+    // On the scheduler's thread, one after another; they must be quick. on_token returns false to end the answer. on_end
+    // comes last, exactly once. They may start and cancel requests, and call nothing else of the scheduler.
     bool (*on_token)(void *context, const socle_token_event *event);
     void (*on_end)(void *context, const socle_request_result *result);
     void *context;

@@ -17,7 +17,7 @@ struct serve_options {
     const char *cache;
     uint64_t max_body_mib, budget_mib, n_cache, cache_disk_mib;
     float timeout;
-    const char *config, *sandbox;
+    const char *config, *sandbox, *pooling;
     bool check;
     socle_session_options session; // what is common with other commands
 };
@@ -118,10 +118,28 @@ static int serve(struct serve_options *o)
     return SOCLE_OK;
 }
 
+static int read_pooling(const char *name, socle_pooling *out)
+{
+    static const struct {
+        const char *name;
+        socle_pooling pooling;
+    } known[] = { { "model", SOCLE_POOLING_MODEL },
+                  { "mean", SOCLE_POOLING_MEAN },
+                  { "first", SOCLE_POOLING_FIRST },
+                  { "last", SOCLE_POOLING_LAST } };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (strcmp(name ? name : "model", known[i].name) != 0) continue;
+        *out = known[i].pooling;
+        return -1;
+    }
+    return cli_misuse("--pooling %s: expected model, mean, first or last", name);
+}
+
 static int check(struct serve_options *o)
 {
     struct server_options *s = &o->server;
     int code = cli_read_cache(o->cache, &o->session);
+    if (code < 0) code = read_pooling(o->pooling, &s->pooling);
     if (code >= 0) return code;
     if (s->models.path && s->models.folder) return cli_misuse("--model and --models exclude each other");
     if (!s->models.path && !s->models.folder) s->models.path = cli_bundled_model();
@@ -189,6 +207,8 @@ static int run(const struct cli_command *command, int argc, char **argv)
         { "waiting", 0, CLI_U32, &scheduler->n_waiting, "N", "further ones that may wait (default: 256)" },
         { "predict", 'n', CLI_U32, &o.server.n_predict, "N",
           "tokens of an answer that does not say (default: what fits)" },
+        { "pooling", 0, CLI_TEXT, &o.pooling, "HOW",
+          "of embeddings: as the model says (default), mean, first or last token" },
         { "timeout", 0, CLI_F32, &o.timeout, "S", "seconds an answer may take (default: no limit)" },
         { "idle", 0, CLI_U32, &o.server.idle_seconds, "S", "close idle connections after S seconds (default: 120)" },
         { "connections", 0, CLI_U32, &o.server.max_connections, "N", "connections at most (default: 4096)" },

@@ -26,7 +26,7 @@ static socle_status check(const struct sc_tokenizer *tokenizer, const socle_requ
     if (o->n_top_logprobs > SC_TOP_LOGPROBS_MAX)
         return sc_fail(err, SOCLE_BAD_ARGUMENT, "top_logprobs: expected at most %d, found %u", SC_TOP_LOGPROBS_MAX,
                        o->n_top_logprobs);
-    return sc_sampling_check(&o->sampling, n_vocab, err);
+    return o->pooling ? SOCLE_OK : sc_sampling_check(&o->sampling, n_vocab, err);
 }
 
 static bool copy_stops(struct sc_request *r, const socle_request_options *o)
@@ -61,10 +61,10 @@ static bool copy_options(struct sc_request *r, const socle_request_options *o)
 }
 
 socle_status sc_request_create(const struct sc_tokenizer *tokenizer, const socle_request_options *o,
-                               const struct sc_constraint *constraint, uint32_t n_vocab, uint32_t n_context,
-                               struct sc_request **out, socle_error *err)
+                               const struct sc_constraint *constraint, const struct sc_hparams *hparams,
+                               uint32_t n_context, struct sc_request **out, socle_error *err)
 {
-    SC_TRY(check(tokenizer, o, n_vocab, n_context, err));
+    SC_TRY(check(tokenizer, o, hparams->n_vocab, n_context, err));
     struct sc_request *r = calloc(1, sizeof *r);
     if (!r) return sc_fail_memory(err, sizeof *r, "a request");
     r->n_tokens = r->n_prompt = (uint32_t)o->n_prompt;
@@ -77,6 +77,8 @@ socle_status sc_request_create(const struct sc_tokenizer *tokenizer, const socle
     }
     socle_status status = sc_held_begin(&r->held, constraint->masks, constraint->index, o->constraint_after,
                                         o->ignore_end, err);
+    if (status == SOCLE_OK && o->pooling)
+        status = sc_embedding_begin(&r->embedding, hparams, o->pooling, o->n_dimensions, err);
     if (status != SOCLE_OK) {
         sc_request_free(r);
         return status;
@@ -101,7 +103,37 @@ void sc_request_free(struct sc_request *r)
     sc_buffer_free(&r->text);
     sc_stop_filter_free(&r->stop);
     sc_held_free(&r->held);
+    sc_embedding_free(&r->embedding);
     free(r);
+}
+
+// ---- rows
+
+enum sc_wanted sc_request_wants(const struct sc_request *r, uint32_t position)
+{
+    if (r->o.pooling)
+        return sc_embedding_wants(&r->embedding, position, r->n_prompt) ? SC_WANT_HIDDEN : SC_WANT_NOTHING;
+    bool judged = r->o.prompt_logprobs && position + 1 < r->n_prompt && position + 1 > r->n_told;
+    return judged || position + 1 == r->n_tokens ? SC_WANT_LOGITS : SC_WANT_NOTHING;
+}
+
+uint32_t sc_request_needs_from(const struct sc_request *r)
+{
+    if (r->o.pooling) return r->embedding.pooling == SOCLE_POOLING_LAST ? r->n_prompt - 1 : r->embedding.n_in;
+    return r->o.prompt_logprobs && r->n_told < r->n_prompt ? r->n_told : UINT32_MAX;
+}
+
+socle_status sc_request_take_hidden(struct sc_request *r, uint32_t position, const float *x, float scale,
+                                    socle_error *err)
+{
+    sc_embedding_add(&r->embedding, position, x, scale);
+    if (position + 1 < r->n_prompt && r->embedding.pooling != SOCLE_POOLING_FIRST) return SOCLE_OK;
+    SC_TRY(sc_embedding_finish(&r->embedding, err));
+    r->result.embedding = r->embedding.vector;
+    r->result.n_embedding = r->embedding.n_dimensions;
+    r->result.finish = SOCLE_FINISH_STOP;
+    r->has_ended = true;
+    return SOCLE_OK;
 }
 
 // ---- choosing

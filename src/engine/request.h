@@ -4,8 +4,10 @@
 
 #include <socle/scheduler.h>
 
+#include "engine/embedding.h"
 #include "engine/held.h"
 #include "engine/pages.h"
+#include "engine/runner.h"
 #include "engine/sampler.h"
 #include "engine/stop.h"
 #include "text/tokenizer.h"
@@ -27,6 +29,7 @@ struct sc_request {
     uint32_t n_tokens, n_prompt, n_cached, n_generated, capacity;
     uint32_t n_past; // positions computed
     uint32_t n_told; // prompt tokens whose logprobs were told
+    struct sc_embedding embedding; // when the options ask for one
     struct sc_paged paged;
     bool is_running, is_in_batch, was_started, is_cancelled, is_refused, has_ended;
     double created, started, first_token, deadline; // seconds; deadline 0: none
@@ -48,8 +51,8 @@ struct sc_choice {
 
 // A copy of the options, ready to run. Errors: SOCLE_BAD_ARGUMENT, SOCLE_CONTEXT_FULL, SOCLE_NO_MEMORY.
 socle_status sc_request_create(const struct sc_tokenizer *tokenizer, const socle_request_options *options,
-                               const struct sc_constraint *constraint, uint32_t n_vocab, uint32_t n_context,
-                               struct sc_request **out, socle_error *err);
+                               const struct sc_constraint *constraint, const struct sc_hparams *hparams,
+                               uint32_t n_context, struct sc_request **out, socle_error *err);
 void sc_request_free(struct sc_request *request);
 
 // Chooses the token after all of the request's from these logits, or judges `given` (-1: choose). Touches only the
@@ -59,6 +62,13 @@ struct sc_choice sc_request_choose(struct sc_request *request, struct sc_sampler
 
 // Tells the caller of a prompt token's logprob.
 void sc_request_tell_prompt(struct sc_request *request, const struct sc_choice *choice);
+// What a row of the request is computed for.
+enum sc_wanted sc_request_wants(const struct sc_request *request, uint32_t position);
+// The first position that must be computed even when the cache has it and those behind it.
+uint32_t sc_request_needs_from(const struct sc_request *request);
+// Takes the hidden state of a position in, and decides whether it was the last (has_ended). Errors: SOCLE_NOT_FINITE.
+socle_status sc_request_take_hidden(struct sc_request *request, uint32_t position, const float *x, float scale,
+                                    socle_error *err);
 // Takes the chosen token in: appends it, passes its text on, and decides whether this is the end (has_ended). Errors:
 // the choice's; SOCLE_NO_MEMORY.
 socle_status sc_request_accept(struct sc_request *request, const struct sc_choice *choice, socle_error *err);

@@ -26,7 +26,7 @@ static socle_status make_plan(const struct sc_model *model, const struct sc_runn
                               socle_error *err)
 {
     sc_model_lock(model);
-    socle_status status = sc_plan_make(&model->program, o->n_batch, o->n_logits, o->n_context, out, err);
+    socle_status status = sc_plan_make(&model->program, o->n_batch, o->n_results, o->n_context, out, err);
     sc_model_unlock(model);
     return status;
 }
@@ -94,16 +94,21 @@ void sc_runner_set_observer(struct sc_runner *r, sc_observer *observe, void *obs
     r->observer = observer;
 }
 
-void sc_runner_clear(struct sc_runner *r) { r->run.n_rows = r->run.n_selected = 0; }
+void sc_runner_clear(struct sc_runner *r)
+{
+    r->run.n_rows = r->run.n_selected = 0;
+    r->run.only_hidden = true;
+}
 
 bool sc_runner_add(struct sc_runner *r, const struct sc_row *row)
 {
     size_t n = r->run.n_rows;
-    if (n == r->plan.n_rows || (row->wants_logits && r->run.n_selected == r->plan.n_selected)) return false;
+    if (n == r->plan.n_rows || (row->wanted && r->run.n_selected == r->plan.n_selected)) return false;
     r->tokens[n] = row->token;
     r->positions[n] = row->position;
     r->sequences[n] = row->sequence;
-    if (row->wants_logits) r->selected[r->run.n_selected++] = (uint32_t)n;
+    if (row->wanted) r->selected[r->run.n_selected++] = (uint32_t)n;
+    if (row->wanted == SC_WANT_LOGITS) r->run.only_hidden = false;
     r->run.n_rows++;
     return true;
 }
@@ -125,6 +130,7 @@ bool sc_runner_run(struct sc_runner *r, bool (*stop)(void *context), void *conte
         .tokens = r->tokens,
         .positions = r->positions,
         .selected = r->selected,
+        .only_hidden = r->run.only_hidden,
         .profile = r->profile,
         .observe = r->observe,
         .observer = r->observer,
@@ -132,9 +138,14 @@ bool sc_runner_run(struct sc_runner *r, bool (*stop)(void *context), void *conte
     return sc_run_program(&r->run, stop, context);
 }
 
-uint32_t sc_runner_n_logits(const struct sc_runner *r) { return (uint32_t)r->run.n_selected; }
-uint32_t sc_runner_logits_row(const struct sc_runner *r, uint32_t i) { return r->selected[i]; }
+uint32_t sc_runner_n_results(const struct sc_runner *r) { return (uint32_t)r->run.n_selected; }
+uint32_t sc_runner_result_row(const struct sc_runner *r, uint32_t i) { return r->selected[i]; }
 const float *sc_runner_logits(const struct sc_runner *r, uint32_t i) { return sc_run_logits(&r->run, i); }
+
+const float *sc_runner_hidden(const struct sc_runner *r, uint32_t i, float *scale)
+{
+    return sc_run_hidden(&r->run, i, scale);
+}
 
 static bool all_finite(const float *x, size_t n)
 {

@@ -8,17 +8,19 @@
 
 struct sc_runner_options {
     uint32_t n_batch;   // rows at most
-    uint32_t n_logits;  // of these, at most how many may ask for logits
+    uint32_t n_results; // of these, at most how many may ask for a result
     uint32_t n_context; // positions of the longest sequence
     uint32_t n_threads;
     const char *cpu; // an instruction-set level, or NULL
 };
 
+enum sc_wanted { SC_WANT_NOTHING, SC_WANT_LOGITS, SC_WANT_HIDDEN };
+
 struct sc_row {
     int32_t token; // below the vocabulary's size
     uint32_t position;
     const struct sc_sequence *sequence;
-    bool wants_logits;
+    enum sc_wanted wanted;
 };
 
 struct sc_runner;
@@ -45,11 +47,13 @@ uint32_t sc_runner_n_rows(const struct sc_runner *runner);
 // `stop` (NULL: never) is asked between operations; when it says true the batch is abandoned and the result is false.
 bool sc_runner_run(struct sc_runner *runner, bool (*stop)(void *context), void *context);
 
-// Of the rows that asked for logits, in the order in which they were added: which row the i-th is, and its logits
-// [n_vocab], valid until the next run.
-uint32_t sc_runner_n_logits(const struct sc_runner *runner);
-uint32_t sc_runner_logits_row(const struct sc_runner *runner, uint32_t i);
+// Of the rows that asked for something, in the order in which they were added: which row the i-th is, its logits
+// [n_vocab], and its hidden state [n_embd], each element yet to be multiplied by *scale. Valid until the next run; there
+// are no logits when no row asked for some.
+uint32_t sc_runner_n_results(const struct sc_runner *runner);
+uint32_t sc_runner_result_row(const struct sc_runner *runner, uint32_t i);
 const float *sc_runner_logits(const struct sc_runner *runner, uint32_t i);
+const float *sc_runner_hidden(const struct sc_runner *runner, uint32_t i, float *scale);
 
 // NaN and infinity are errors, not values: SOCLE_NOT_FINITE names the position.
 socle_status sc_runner_check_logits(const struct sc_runner *runner, uint32_t i, socle_error *err);

@@ -212,7 +212,7 @@ static void admit(struct sc_scheduler *s)
         append(&s->running, r);
         r->is_running = true;
         s->n_running++;
-        if (r->o.prompt_logprobs && r->n_told < r->n_prompt) r->n_past = SC_MIN(r->n_past, r->n_told);
+        r->n_past = SC_MIN(r->n_past, sc_request_needs_from(r));
         if (r->was_started) continue;
         r->was_started = true;
         r->started = sc_now();
@@ -259,9 +259,8 @@ static bool add_rows(struct sc_scheduler *s, struct sc_request *r, uint32_t n)
     }
     if (!had_room) return false;
     for (uint32_t p = begin; p < end; p++) {
-        bool judged = r->o.prompt_logprobs && p + 1 < r->n_prompt && p + 1 > r->n_told;
         uint32_t at = sc_runner_n_rows(s->runner);
-        struct sc_row row = { r->tokens[p], p, &r->paged.sequence, judged || p + 1 == r->n_tokens };
+        struct sc_row row = { r->tokens[p], p, &r->paged.sequence, sc_request_wants(r, p) };
         if (!sc_runner_add(s->runner, &row)) break;
         s->rows[at] = (struct row){ r, p };
     }
@@ -304,9 +303,10 @@ static bool must_stop(void *context) { return atomic_load(&((struct sc_scheduler
 static void choose(void *context, size_t task, size_t thread)
 {
     struct sc_scheduler *s = context;
-    const struct row *row = &s->rows[sc_runner_logits_row(s->runner, (uint32_t)task)];
+    const struct row *row = &s->rows[sc_runner_result_row(s->runner, (uint32_t)task)];
     struct sc_request *r = row->request;
     bool is_last = row->position + 1 == r->n_tokens;
+    if (r->o.pooling) return;
     s->choices[task] = sc_request_choose(r, &s->samplers[thread], sc_runner_logits(s->runner, (uint32_t)task),
                                          is_last ? -1 : r->tokens[row->position + 1]);
 }
@@ -334,23 +334,31 @@ static void move_on(struct sc_scheduler *s, double seconds)
     pthread_mutex_unlock(&s->mutex);
 }
 
-// What the logits mean for the requests that asked for them.
+// What the i-th result means for the request that asked for it.
+static socle_status take_result(struct sc_scheduler *s, uint32_t i, const struct row *row, socle_error *err)
+{
+    struct sc_request *r = row->request;
+    if (r->o.pooling) {
+        float scale;
+        const float *x = sc_runner_hidden(s->runner, i, &scale);
+        return sc_request_take_hidden(r, row->position, x, scale, err);
+    }
+    SC_TRY(sc_runner_check_logits(s->runner, i, err));
+    if (row->position + 1 == r->n_tokens) return sc_request_accept(r, &s->choices[i], err);
+    if (r->n_told == 0) sc_request_tell_prompt(r, &(struct sc_choice){ .token = r->tokens[0] });
+    r->n_told = row->position + 1;
+    sc_request_tell_prompt(r, &s->choices[i]);
+    return SOCLE_OK;
+}
+
 static void hand_on(struct sc_scheduler *s)
 {
     socle_error err;
-    for (uint32_t i = 0; i < sc_runner_n_logits(s->runner); i++) {
-        struct row *row = &s->rows[sc_runner_logits_row(s->runner, i)];
+    for (uint32_t i = 0; i < sc_runner_n_results(s->runner); i++) {
+        struct row *row = &s->rows[sc_runner_result_row(s->runner, i)];
         struct sc_request *r = row->request;
         if (!r) continue; // ended by an earlier row
-        bool is_last = row->position + 1 == r->n_tokens, failed = false;
-        failed = sc_runner_check_logits(s->runner, i, &err) != SOCLE_OK;
-        if (!failed && is_last) {
-            failed = sc_request_accept(r, &s->choices[i], &err) != SOCLE_OK;
-        } else if (!failed) {
-            if (r->n_told == 0) sc_request_tell_prompt(r, &(struct sc_choice){ .token = r->tokens[0] });
-            r->n_told = row->position + 1;
-            sc_request_tell_prompt(r, &s->choices[i]);
-        }
+        bool failed = take_result(s, i, row, &err) != SOCLE_OK;
         if (!failed && !r->has_ended) continue;
         for (uint32_t j = sc_runner_n_rows(s->runner); j-- > 0;)
             if (s->rows[j].request == r) s->rows[j].request = NULL;
@@ -363,7 +371,7 @@ static void run_batch(struct sc_scheduler *s)
     double before = sc_now();
     if (!sc_runner_run(s->runner, must_stop, s)) return;
     move_on(s, sc_now() - before);
-    sc_pool_run(sc_runner_pool(s->runner), sc_runner_n_logits(s->runner), choose, s);
+    sc_pool_run(sc_runner_pool(s->runner), sc_runner_n_results(s->runner), choose, s);
     hand_on(s);
 }
 
@@ -418,7 +426,7 @@ socle_status sc_scheduler_start(struct sc_scheduler *s, const socle_request_opti
                                 const struct sc_constraint *constraint, uint64_t *id, socle_error *err)
 {
     struct sc_request *r;
-    SC_TRY(sc_request_create(s->tokenizer, options, constraint, s->model->hparams.n_vocab, s->o.n_context, &r, err));
+    SC_TRY(sc_request_create(s->tokenizer, options, constraint, &s->model->hparams, s->o.n_context, &r, err));
     pthread_mutex_lock(&s->mutex);
     uint32_t most = s->o.n_running + s->o.n_waiting;
     bool is_full = s->n_requests >= most;

@@ -174,7 +174,7 @@ static bool add_tokens(struct sc_session *s, const struct together *t, size_t i,
 // Hands the i-th logits to whoever asked for them.
 static socle_status hand_on(const struct sc_session *s, const struct together *t, uint32_t i, socle_error *err)
 {
-    const struct row *row = &s->rows[sc_runner_logits_row(s->runner, i)];
+    const struct row *row = &s->rows[sc_runner_result_row(s->runner, i)];
     const struct sc_evaluation *e = &t->what[row->evaluation];
     SC_TRY(sc_runner_check_logits(s->runner, i, err));
     if (e->sink && !e->sink(e->context, row->token, sc_runner_logits(s->runner, i)))
@@ -195,7 +195,7 @@ static socle_status evaluate_batch(struct sc_session *s, struct together *t, soc
     for (uint32_t i = 0; i < n; i++) t->sessions[s->rows[i].evaluation]->n_past++;
     t->at = s->rows[n - 1].evaluation;
     t->done = s->rows[n - 1].token + 1;
-    for (uint32_t i = 0; i < sc_runner_n_logits(s->runner); i++) SC_TRY(hand_on(s, t, i, err));
+    for (uint32_t i = 0; i < sc_runner_n_results(s->runner); i++) SC_TRY(hand_on(s, t, i, err));
     return SOCLE_OK;
 }
 

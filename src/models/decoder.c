@@ -138,6 +138,7 @@ static struct sc_value build_logits(struct sc_loader *l, struct sc_value x)
     output.bias = sc_load_vector(l, true, h->n_vocab, "output.bias");
     if (l->status != SOCLE_OK) return x;
     x = sc_build_norm(&l->b, sc_build_select(&l->b, x), w, h->rms_eps);
+    sc_build_hidden(&l->b, x);
     x = sc_build_linear(&l->b, x, output);
     if (x.head_dim != h->n_vocab)
         l->status = sc_fail(l->err, SOCLE_BAD_FILE, "tensor 'output.weight': expected %u rows, found %u", h->n_vocab,

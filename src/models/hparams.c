@@ -246,6 +246,7 @@ socle_status sc_hparams_read(const struct sc_gguf *gguf, const struct sc_family 
     read_windows(&r, family, &h);
     read_attention(&r, family, &h);
     read_experts(&r, family, &h);
+    u32(&r, "pooling_type", &h.pooling);
     if (strcmp(family->name, "granite") == 0) {
         factor(&r, "embedding_scale", &h.embedding_scale);
         factor(&r, "residual_scale", &h.residual_scale);

@@ -46,6 +46,9 @@ struct sc_hparams {
 
     // Multi-head latent attention (DeepSeek-V2); 0 elsewhere.
     uint32_t kv_lora_rank, head_dim_k_mla, head_dim_v_mla;
+
+    // Of models made for embeddings, numbered as in the file: 1 mean, 2 first token, 3 last token; 0: it does not say.
+    uint32_t pooling;
 };
 
 // Reads everything; keys that a family's files lack keep the field's usual value.

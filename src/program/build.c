@@ -122,7 +122,10 @@ socle_status sc_build_end(struct sc_builder *b, struct sc_value logits)
 {
     b->program->logits = logits;
     b->program->n_vocab = logits.head_dim;
-    if (b->status == SOCLE_OK) touch(b, logits.buffer); // it lives past the last op
+    if (b->status != SOCLE_OK) return b->status;
+    touch(b, logits.buffer); // these live past the last op
+    touch(b, b->program->hidden.buffer);
+    touch(b, b->program->hidden_scale.buffer);
     return b->status;
 }
 
@@ -371,6 +374,13 @@ struct sc_value sc_build_select(struct sc_builder *b, struct sc_value x)
     b->program->buffers[out.buffer].rows = SC_ROWS_SELECTED;
     add_op(b, op_of(&sc_op_select, x, out));
     return out;
+}
+
+void sc_build_hidden(struct sc_builder *b, struct sc_value x)
+{
+    b->program->hidden = x;
+    b->program->hidden_scale = whole(b, SC_MAX(b->program->buffers[x.buffer].row_scale, 0));
+    b->program->n_hidden_ops = b->program->n_ops;
 }
 
 struct sc_route_values sc_build_route(struct sc_builder *b, struct sc_value logits, struct sc_routing how)

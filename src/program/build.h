@@ -53,7 +53,9 @@ struct sc_value sc_build_scale(struct sc_builder *b, struct sc_value x, float fa
 // x * (1 + scale * ln(1 + floor(position / length))): attention temperature by position.
 struct sc_value sc_build_temperature(struct sc_builder *b, struct sc_value x, float scale, uint32_t length);
 struct sc_value sc_build_softcap(struct sc_builder *b, struct sc_value x, float cap);
-// Only the rows whose logits are wanted.
+// Says that x, a norm's result, is the hidden state that the logits come from.
+void sc_build_hidden(struct sc_builder *b, struct sc_value x);
+// Only the rows whose results are wanted.
 struct sc_value sc_build_select(struct sc_builder *b, struct sc_value x);
 
 struct sc_routing {

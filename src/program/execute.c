@@ -25,7 +25,8 @@ static void run_join(void *context, size_t task, size_t thread)
 
 bool sc_run_program(const struct sc_run *run, bool (*stop)(void *context), void *context)
 {
-    for (uint32_t i = 0; i < run->program->n_ops; i++) {
+    uint32_t n_ops = run->only_hidden ? run->program->n_hidden_ops : run->program->n_ops;
+    for (uint32_t i = 0; i < n_ops; i++) {
         if (stop && stop(context)) return false;
         struct job job = { run, &run->program->ops[i] };
         const struct sc_op_type *type = job.op->type;
@@ -46,6 +47,12 @@ struct sc_panel sc_run_panel(const struct sc_run *run, struct sc_value v, size_t
     size_t most = (info->rows == SC_ROWS_SELECTED ? run->plan->n_selected : run->plan->n_rows) * info->per_row;
     size_t n = sc_run_n_sub_rows(run, v) - i * SC_PANEL, n_panels = (most + SC_PANEL - 1) / SC_PANEL;
     return sc_panel_at(sc_run_bytes(run, v, h * n_panels + i), info->width, SC_MIN(n, (size_t)SC_PANEL));
+}
+
+const float *sc_run_hidden(const struct sc_run *run, size_t i, float *scale)
+{
+    *scale = *sc_run_f32(run, run->program->hidden_scale, i, 0);
+    return sc_run_f32(run, run->program->hidden, i, 0);
 }
 
 static size_t rows_per_task(size_t width) { return SC_MAX(ELEMENTS_PER_TASK / SC_MAX(width, (size_t)1), (size_t)1); }

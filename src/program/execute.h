@@ -41,7 +41,8 @@ struct sc_run {
     const struct sc_sequence *const *sequences; // [n_rows] whose row it is; a sequence's rows lie together
     const int32_t *tokens;            // [n_rows], each below the vocabulary's size
     const uint32_t *positions;        // [n_rows], ascending by one within a sequence
-    const uint32_t *selected;         // [n_selected] rows whose logits are wanted
+    const uint32_t *selected;         // [n_selected] rows whose results are wanted
+    bool only_hidden;                 // nobody wants logits
     const struct sc_profile *profile; // NULL: ops are not timed
     sc_observer *observe;             // NULL: nobody looks
     void *observer;
@@ -53,6 +54,8 @@ bool sc_run_program(const struct sc_run *run, bool (*stop)(void *context), void 
 
 // The logits of the i-th selected row: [n_vocab].
 float *sc_run_logits(const struct sc_run *run, size_t i);
+// Its hidden state, [hidden.head_dim], each yet to be multiplied by *scale.
+const float *sc_run_hidden(const struct sc_run *run, size_t i, float *scale);
 
 static inline size_t sc_run_n_sub_rows(const struct sc_run *run, struct sc_value v)
 {

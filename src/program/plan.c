@@ -67,6 +67,7 @@ static void place_all(const struct sc_program *program, struct sc_plan *plan, st
         items[i] = (struct placed){ plan->strides[i] * n_sub_rows(info, plan), 0, (uint32_t)first, info->last_op, i };
     }
     items[program->logits.buffer].last = program->n_ops;
+    items[program->hidden.buffer].last = items[program->hidden_scale.buffer].last = program->n_ops;
     qsort(items, program->n_buffers, sizeof *items, compare_sizes);
     for (uint32_t i = 0; i < program->n_buffers; i++) {
         place(items, i, meeting);

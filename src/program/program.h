@@ -132,6 +132,10 @@ struct sc_program {
     uint32_t n_layers;
     struct sc_value logits;
     uint32_t n_vocab;
+    // What the logits are a product of: the last norm's result, whose 1/rms (hidden_scale) is not applied, and how many
+    // ops it takes. Both outlive the program's end.
+    struct sc_value hidden, hidden_scale;
+    uint32_t n_hidden_ops;
 };
 
 void sc_program_free(struct sc_program *program); // releases its memory and zeroes it
@@ -139,7 +143,7 @@ void sc_program_free(struct sc_program *program); // releases its memory and zer
 // One line per op, as `socle inspect --program` shows it.
 void sc_program_print(const struct sc_program *program, struct sc_buffer *out);
 
-// Where every buffer lies, for at most n_rows rows in a batch of which n_selected ask for logits.
+// Where every buffer lies, for at most n_rows rows in a batch of which n_selected ask for a result.
 struct sc_plan {
     size_t *offsets; // [n_buffers]
     size_t *strides; // [n_buffers] bytes from one sub-row, or one panel, to the next

@@ -134,15 +134,16 @@ bool form_read(struct exchange *ex, const struct served_model *model, const json
 void chat_answer(struct exchange *ex, struct served_model *model, const struct dialect *dialect,
                  const struct request_options *options, const struct chat_inputs *in, const json_t *format)
 {
-    int32_t *ids = NULL;
-    size_t n_ids;
-    char *text = NULL;
+    struct prompts prompts = { calloc(1, sizeof *prompts.at), 1 };
+    struct prompt *prompt = prompts.at;
     struct form form;
-    if (chat_encode(ex, model, in, &ids, &n_ids, &text) && form_read(ex, model, format, in, text, &form)) {
-        generation_start(ex, model, dialect, options, ids, n_ids, text, in->tools, &form, false);
-    } else {
-        socle_free(text);
-        served_models_give(ex->server->models, model);
+    if (!prompt) {
+        prompts.n = 0;
+        exchange_fail(ex, 500, NULL, NULL, "out of memory");
     }
-    socle_free(ids);
+    if (prompt && chat_encode(ex, model, in, &prompt->ids, &prompt->n_ids, &prompt->text) &&
+        form_read(ex, model, format, in, prompt->text, &form))
+        generation_start(ex, model, dialect, options, &prompts, in->tools, &form, false);
+    else served_models_give(ex->server->models, model);
+    prompts_free(&prompts);
 }

@@ -41,10 +41,9 @@ static const char *code_of(socle_status status)
                                         : NULL;
 }
 
-static void fail(struct exchange *ex, socle_status status, const char *message)
+void reply_failure(struct exchange *ex, socle_status status, const char *param, const char *message)
 {
     if (status == SOCLE_BUSY || status == SOCLE_NO_MEMORY) snprintf(ex->retry_after, sizeof ex->retry_after, "1");
-    const char *param = json_object_get(ex->json, "prompt") ? "prompt" : "messages";
     exchange_fail(ex, http_status_of(status), code_of(status), status == SOCLE_CONTEXT_FULL ? param : NULL, "%s",
                   message);
 }
@@ -58,7 +57,7 @@ struct served_model *take_model(struct exchange *ex)
     socle_status status = served_models_take(ex->server->models, id, &model, &err);
     if (status == SOCLE_OK) return model;
     if (status == SOCLE_BAD_ARGUMENT) exchange_fail(ex, 404, "model_not_found", "model", "%s", err.message);
-    else fail(ex, status, err.message);
+    else reply_failure(ex, status, NULL, err.message);
     return NULL;
 }
 
@@ -99,8 +98,10 @@ static void begin_once(struct generation *g)
     if (g->has_begun) return;
     g->has_begun = true;
     if (g->options.stream) g->dialect->begin(g);
-    for (uint32_t i = 0; i < g->n_choices && g->echo && g->prompt_text; i++)
-        take_text(&g->choices[i], g->prompt_text, strlen(g->prompt_text));
+    for (uint32_t i = 0; i < g->n_choices && g->echo; i++) {
+        const char *text = g->choices[i].prompt->text;
+        if (text) take_text(&g->choices[i], text, strlen(text));
+    }
 }
 
 // ---- what the scheduler tells
@@ -133,7 +134,7 @@ static void free_generation(struct generation *g)
     for (uint32_t i = 0; i < g->n_choices; i++) free_choice(&g->choices[i]);
     free(g->choices);
     socle_constraint_free(g->constraint);
-    free(g->prompt_text);
+    prompts_free(&g->prompts);
     free(g);
 }
 
@@ -146,10 +147,10 @@ static const struct choice *failed_choice(const struct generation *g)
 
 static void count_usage(struct generation *g)
 {
-    uint32_t n_generated = 0;
-    for (uint32_t i = 0; i < g->n_choices; i++) n_generated += g->choices[i].n_generated;
-    server_note_usage(g->ex->server, g->choices[0].n_prompt, g->choices[0].n_cached, n_generated);
-    guard_count(g->ex, g->choices[0].n_prompt, g->choices[0].n_cached, n_generated);
+    uint32_t n_prompt, n_cached, n_generated;
+    generation_count(g, &n_prompt, &n_cached, &n_generated);
+    server_note_usage(g->ex->server, n_prompt, n_cached, n_generated);
+    guard_count(g->ex, n_prompt, n_cached, n_generated);
     guard_leave(g->ex);
 }
 
@@ -178,7 +179,8 @@ static void finish(struct generation *g)
     exchange_work(ex, NULL, NULL); // a client that leaves now finds nothing to stop, nor a model that may be gone
     served_models_give(ex->server->models, g->model);
     if (g->options.stream && g->has_begun) end_stream(g, failed);
-    else if (failed) fail(ex, failed->status, failed->error);
+    else if (failed)
+        reply_failure(ex, failed->status, json_object_get(ex->json, "prompt") ? "prompt" : "messages", failed->error);
     else exchange_reply_json(ex, 200, g->dialect->whole(g));
     free_generation(g);
     exchange_let_go(ex);
@@ -218,13 +220,13 @@ static void on_gone(void *work)
 
 // ---- starting
 
-static socle_status start_choice(struct choice *c, const int32_t *prompt, size_t n_prompt, socle_error *err)
+static socle_status start_choice(struct choice *c, socle_error *err)
 {
     struct generation *g = c->g;
     const struct request_options *o = &g->options;
     socle_request_options request = {
-        .prompt = prompt,
-        .n_prompt = n_prompt,
+        .prompt = c->prompt->ids,
+        .n_prompt = c->prompt->n_ids,
         .n_predict = o->n_predict,
         .sampling = o->sampling,
         .stop = o->stops,
@@ -242,16 +244,16 @@ static socle_status start_choice(struct choice *c, const int32_t *prompt, size_t
         .on_end = on_end,
         .context = c,
     };
-    request.sampling.seed += c->index;
+    request.sampling.seed += c->index % o->n_choices;
     return socle_request_start(g->model->scheduler, &request, &c->request, err);
 }
 
-static void start_all(struct generation *g, const int32_t *prompt, size_t n_prompt)
+static void start_all(struct generation *g)
 {
     socle_error err;
     for (uint32_t i = 0; i < g->n_choices; i++) {
         struct choice *c = &g->choices[i];
-        c->status = start_choice(c, prompt, n_prompt, &err);
+        c->status = start_choice(c, &err);
         if (c->status == SOCLE_OK) continue;
         snprintf(c->error, sizeof c->error, "%s", err.message);
         c->n_prompt = 0; // nothing was computed
@@ -261,15 +263,16 @@ static void start_all(struct generation *g, const int32_t *prompt, size_t n_prom
 }
 
 void generation_start(struct exchange *ex, struct served_model *model, const struct dialect *dialect,
-                      const struct request_options *options, const int32_t *prompt, size_t n_prompt, char *prompt_text,
-                      json_t *tools, const struct form *form, bool echo)
+                      const struct request_options *options, struct prompts *prompts, json_t *tools,
+                      const struct form *form, bool echo)
 {
     struct generation *g = calloc(1, sizeof *g);
-    struct choice *choices = calloc(options->n_choices, sizeof *choices);
+    uint32_t n_choices = (uint32_t)prompts->n * options->n_choices;
+    struct choice *choices = calloc(n_choices, sizeof *choices);
     if (!g || !choices) {
         free(g);
         free(choices);
-        free(prompt_text);
+        prompts_free(prompts);
         if (form) socle_constraint_free(form->constraint);
         served_models_give(ex->server->models, model);
         exchange_fail(ex, 500, NULL, NULL, "out of memory");
@@ -281,11 +284,12 @@ void generation_start(struct exchange *ex, struct served_model *model, const str
                               .options = *options,
                               .created = time(NULL),
                               .echo = echo,
-                              .prompt_text = prompt_text,
+                              .prompts = *prompts,
                               .choices = choices,
-                              .n_choices = options->n_choices,
+                              .n_choices = n_choices,
                               .constraint = form ? form->constraint : NULL,
                               .constraint_after = form ? form->after : NULL };
+    *prompts = (struct prompts){ 0 };
     if (options->sampling.n_bias) g->options.sampling.bias = g->options.biases;
     const char *syntax = socle_model_answer_syntax(model->model);
     g->syntax = syntax ? sc_answer_syntax_find(syntax) : NULL;
@@ -293,20 +297,22 @@ void generation_start(struct exchange *ex, struct served_model *model, const str
     snprintf(ex->seed, sizeof ex->seed, "%llu", (unsigned long long)options->sampling.seed);
     atomic_init(&g->n_open, g->n_choices + 1); // one is ours
     json_t *no_tools = json_array();           // what looks like a call then stays text
-    struct sc_text before = { prompt_text, prompt_text ? strlen(prompt_text) : 0 };
     for (uint32_t i = 0; i < g->n_choices; i++) {
         struct choice *c = &choices[i];
         c->g = g;
         c->index = i;
+        c->prompt = &g->prompts.at[i / options->n_choices];
         c->open_block = -1;
-        c->n_prompt = (uint32_t)n_prompt;
+        c->n_prompt = (uint32_t)c->prompt->n_ids;
         c->logprobs = json_array();
-        if (!dialect->plain) sc_answer_begin(&c->reader, g->syntax, before, tools ? tools : no_tools);
+        const char *text = c->prompt->text ? c->prompt->text : "";
+        if (!dialect->plain)
+            sc_answer_begin(&c->reader, g->syntax, (struct sc_text){ text, strlen(text) }, tools ? tools : no_tools);
     }
     json_decref(no_tools);
     exchange_hold(ex);
     exchange_work(ex, g, on_gone);
-    start_all(g, prompt, n_prompt);
+    start_all(g);
     if (atomic_fetch_sub(&g->n_open, 1) == 1) finish(g);
 }
 
@@ -319,11 +325,23 @@ const char *openai_finish(const struct choice *c)
                                                                                                               : "stop";
 }
 
+void generation_count(const struct generation *g, uint32_t *n_prompt, uint32_t *n_cached, uint32_t *n_generated)
+{
+    *n_prompt = *n_cached = *n_generated = 0;
+    for (uint32_t i = 0; i < g->n_choices; i++) {
+        const struct choice *c = &g->choices[i];
+        *n_generated += c->n_generated;
+        if (i % g->options.n_choices) continue; // the prompt was counted
+        *n_prompt += c->n_prompt;
+        *n_cached += c->n_cached;
+    }
+}
+
 json_t *openai_usage(const struct generation *g)
 {
-    json_int_t n_prompt = g->choices[0].n_prompt, n_generated = 0;
-    for (uint32_t i = 0; i < g->n_choices; i++) n_generated += g->choices[i].n_generated;
-    return json_pack("{s:I, s:I, s:I, s:{s:I}}", "prompt_tokens", n_prompt, "completion_tokens", n_generated,
-                     "total_tokens", n_prompt + n_generated, "prompt_tokens_details", "cached_tokens",
-                     (json_int_t)g->choices[0].n_cached);
+    uint32_t n_prompt, n_cached, n_generated;
+    generation_count(g, &n_prompt, &n_cached, &n_generated);
+    return json_pack("{s:I, s:I, s:I, s:{s:I}}", "prompt_tokens", (json_int_t)n_prompt, "completion_tokens",
+                     (json_int_t)n_generated, "total_tokens", (json_int_t)n_prompt + n_generated,
+                     "prompt_tokens_details", "cached_tokens", (json_int_t)n_cached);
 }

@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 
+#include "server/prompts.h"
 #include "server/sampling.h"
 #include "text/answer.h"
 
@@ -17,9 +18,10 @@ struct tool_call {
     struct sc_buffer arguments;
 };
 
-// One of n answers.
+// One of n answers to one of the prompts.
 struct choice {
     struct generation *g;
+    const struct prompt *prompt;
     uint32_t index;
     uint64_t request;
     struct sc_answer reader;
@@ -65,23 +67,26 @@ struct generation {
     int64_t created;
     bool has_begun;
     bool echo; // completions: the prompt before the answer
-    char *prompt_text;
+    struct prompts prompts;
     const struct sc_answer_syntax *syntax;
-    struct choice *choices;
-    uint32_t n_choices;
+    struct choice *choices; // each prompt's by one another
+    uint32_t n_choices;     // of all prompts
     atomic_uint n_open;
 };
 
-// Answers the exchange with options->n_choices answers after the prompt. Takes `prompt_text` over (it may be NULL), and
-// the model (served_models_take), and what `form` has (it may be NULL). Replies with an error when a request cannot be
-// started.
+// Answers the exchange with options->n_choices answers after each prompt. Takes over what `prompts` has, and the model
+// (served_models_take), and what `form` has (it may be NULL). Replies with an error when a request cannot be started.
 void generation_start(struct exchange *ex, struct served_model *model, const struct dialect *dialect,
-                      const struct request_options *options, const int32_t *prompt, size_t n_prompt, char *prompt_text,
-                      json_t *tools, const struct form *form, bool echo);
+                      const struct request_options *options, struct prompts *prompts, json_t *tools,
+                      const struct form *form, bool echo);
 
 // "stop", "length", "tool_calls", as OpenAI's interfaces say.
 const char *openai_finish(const struct choice *c);
 json_t *openai_usage(const struct generation *g);
+// Tokens of all prompts, of those the ones found in the cache, and of all answers.
+void generation_count(const struct generation *g, uint32_t *n_prompt, uint32_t *n_cached, uint32_t *n_generated);
+// An error of the library as a reply. `param`: the field that holds the prompt.
+void reply_failure(struct exchange *ex, socle_status status, const char *param, const char *message);
 // The model that the request names; replies with an error when there is none.
 struct served_model *take_model(struct exchange *ex);
 

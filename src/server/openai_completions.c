@@ -107,52 +107,7 @@ static const struct dialect dialect = { .id_prefix = "cmpl-",
 
 // ---- the route
 
-struct prompt {
-    int32_t *ids;
-    size_t n_ids;
-    char *text; // of the prompt, for `echo`
-};
-
-static bool refuse_prompt(struct exchange *ex)
-{
-    exchange_fail(ex, 400, "invalid_type", "prompt",
-                  "Invalid type for 'prompt': expected a string or an array of token numbers (one prompt a request).");
-    return false;
-}
-
-static bool read_ids(struct exchange *ex, const json_t *list, struct prompt *out)
-{
-    const json_t *id;
-    size_t i;
-    out->ids = calloc(json_array_size(list) + 1, sizeof *out->ids);
-    json_array_foreach (list, i, id) {
-        json_int_t value = json_integer_value(id);
-        if (!json_is_integer(id) || value < 0 || value > INT32_MAX) return refuse_prompt(ex);
-        out->ids[out->n_ids++] = (int32_t)value;
-    }
-    return true;
-}
-
-// A string, an array of tokens, or an array with one of these.
-static bool read_prompt(struct exchange *ex, const struct served_model *model, bool echo, struct prompt *out)
-{
-    const json_t *prompt = json_object_get(ex->json, "prompt");
-    socle_error err;
-    size_t n_bytes;
-    if (json_is_array(prompt) && json_array_size(prompt) == 1 && !json_is_integer(json_array_get(prompt, 0)))
-        prompt = json_array_get(prompt, 0);
-    socle_status status = SOCLE_OK;
-    if (json_is_string(prompt))
-        status = socle_tokenize(model->model, json_string_value(prompt), json_string_length(prompt), SOCLE_ADD_SPECIAL,
-                                &out->ids, &out->n_ids, &err);
-    else if (!json_is_array(prompt)) return refuse_prompt(ex);
-    else if (!read_ids(ex, prompt, out)) return false;
-    if (status == SOCLE_OK && echo)
-        status = socle_detokenize(model->model, out->ids, out->n_ids, false, &out->text, &n_bytes, &err);
-    if (status == SOCLE_OK) return true;
-    exchange_fail(ex, http_status_of(status), NULL, "prompt", "%s", err.message);
-    return false;
-}
+enum { PROMPTS_MAX = 128 }; // and answers in all
 
 static bool read_options(struct exchange *ex, struct request_options *o, bool *echo)
 {
@@ -178,25 +133,42 @@ static bool read_options(struct exchange *ex, struct request_options *o, bool *e
     return false;
 }
 
+// What other servers do and this one does not is refused rather than left out.
+static bool check_unsupported(struct exchange *ex, const struct request_options *o)
+{
+    const json_t *suffix = json_object_get(ex->json, "suffix"), *best_of = json_object_get(ex->json, "best_of");
+    bool has_suffix = suffix && !json_is_null(suffix) && (!json_is_string(suffix) || json_string_length(suffix));
+    bool has_best = best_of && !json_is_null(best_of) && json_integer_value(best_of) != o->n_choices;
+    if (!has_suffix && !has_best) return true;
+    const char *name = has_suffix ? "suffix" : "best_of";
+    exchange_fail(ex, 400, "unsupported_parameter", name, "Unsupported parameter: '%s' is not supported%s.", name,
+                  has_best ? " unless it equals 'n'" : "");
+    return false;
+}
+
+static bool check_count(struct exchange *ex, const struct request_options *o, const struct prompts *prompts)
+{
+    if (prompts->n * o->n_choices <= PROMPTS_MAX) return true;
+    exchange_fail(ex, 400, "invalid_value", "prompt", "Invalid 'prompt': %zu prompts with %u answers each; at most %d.",
+                  prompts->n, o->n_choices, PROMPTS_MAX);
+    return false;
+}
+
 void serve_completions(struct exchange *ex, const char *path)
 {
     struct request_options *o = calloc(1, sizeof *o);
-    struct prompt prompt = { 0 };
+    struct prompts prompts = { 0 };
     struct served_model *model;
     struct form form;
     bool echo = false;
     (void)path;
     if (!o) exchange_fail(ex, 500, NULL, NULL, "out of memory");
-    else if (read_options(ex, o, &echo) && (model = take_model(ex))) {
-        if (read_prompt(ex, model, echo, &prompt) &&
-            form_read(ex, model, json_object_get(ex->json, "response_format"), NULL, NULL, &form)) {
-            generation_start(ex, model, &dialect, o, prompt.ids, prompt.n_ids, prompt.text, NULL, &form, echo);
-            prompt.text = NULL;
-        } else {
-            served_models_give(ex->server->models, model);
-        }
+    else if (read_options(ex, o, &echo) && check_unsupported(ex, o) && (model = take_model(ex))) {
+        if (prompts_read(ex, model, "prompt", PROMPTS_MAX, echo, &prompts) && check_count(ex, o, &prompts) &&
+            form_read(ex, model, json_object_get(ex->json, "response_format"), NULL, NULL, &form))
+            generation_start(ex, model, &dialect, o, &prompts, NULL, &form, echo);
+        else served_models_give(ex->server->models, model);
     }
-    free(prompt.ids);
-    free(prompt.text);
+    prompts_free(&prompts);
     free(o);
 }

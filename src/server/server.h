@@ -28,6 +28,7 @@ struct server_options {
     double timeout_seconds; // of a request; 0: none
     uint32_t n_predict;     // tokens of an answer that does not say; 0: what the context holds
     const char *keys;       // path of the database of API keys; NULL: whoever can connect may ask
+    socle_pooling pooling;  // of embeddings
     bool no_pages;          // do not serve the chat and status pages
 };
 

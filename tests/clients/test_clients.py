@@ -233,6 +233,24 @@ def _(c):
     assert text
 
 
+@feature("openai: completions, many prompts")
+def _(c):
+    r = c.text(model=c.model, prompt=["Once upon a time", "The king"], max_tokens=4, n=2, seed=1)
+    assert [x.index for x in r.choices] == [0, 1, 2, 3] and r.usage.completion_tokens == 16
+
+
+@feature("openai: embeddings.create")
+def _(c):
+    texts = ["Once upon a time there was a king", "Once upon a time there was a queen", "x = 3"]
+    king, queen, other = (item.embedding for item in c.openai.embeddings.create(model=c.model, input=texts).data)
+    floats = c.openai.embeddings.create(model=c.model, input=texts[0], encoding_format="float").data[0].embedding
+    assert max(abs(a - b) for a, b in zip(king, floats)) < 1e-7 and abs(sum(a * a for a in king) - 1) < 1e-5
+    like = lambda a, b: sum(x * y for x, y in zip(a, b))
+    assert like(king, queen) > like(king, other)
+    assert len(c.openai.embeddings.create(model=c.model, input=texts[0], dimensions=7).data[0].embedding) == 7
+    refused(openai.BadRequestError, c.openai.embeddings.create, model=c.model, input="")
+
+
 @feature("openai: responses.create")
 def _(c):
     r = c.respond(model=c.model, input="Tell a tale.", instructions="Be brief.", max_output_tokens=8)
