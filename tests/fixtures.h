@@ -6,6 +6,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { IS_SANITIZED = 1 }; // slow: less of the same will do
+#else
+enum { IS_SANITIZED = 0 };
+#endif
+
 // The path of a fixture, in one of four static buffers; $SOCLE_FIXTURES, or ../shared/fixtures beside the sources.
 static inline const char *fixture(const char *name)
 {

@@ -14,6 +14,7 @@
 #include <socle/socle.h>
 
 #include "base/size.h"
+#include "fixtures.h"
 
 enum { DIMENSIONS = 256 };
 
@@ -192,7 +193,7 @@ static void more_dimensions_than_there_are_are_refused(void **state)
 static void an_embedding_does_not_depend_on_the_load(void **state)
 {
     (void)state;
-    enum { N = 12 };
+    enum { N = IS_SANITIZED ? 6 : 12 };
     static const char beginning[] = "Snow fell in the night, and in the morning the village was white. ";
     static const socle_pooling poolings[] = { SOCLE_POOLING_MEAN, SOCLE_POOLING_LAST, SOCLE_POOLING_FIRST };
     static struct asked alone[N], together[N], others[N];

@@ -629,7 +629,7 @@ static void schemas_that_cannot_be_enforced_are_refused_by_pointer(void **state)
         { "{\"$dynamicRef\": \"#a\"}", "/$dynamicRef", SOCLE_UNSUPPORTED },
         { "{\"minLength\": -1}", "/minLength: expected a whole number", SOCLE_BAD_ARGUMENT },
         { "{\"type\": \"sting\"}", "/type: expected a type", SOCLE_BAD_ARGUMENT },
-        { "{\"items\": [true]}", "/items: a list, as in older drafts", SOCLE_UNSUPPORTED },
+        { "{\"prefixItems\": [true], \"items\": [true]}", "/items: a list, as in older drafts", SOCLE_UNSUPPORTED },
         { "{\"not\": {\"multipleOf\": 3}}", "/not/multipleOf", SOCLE_UNSUPPORTED },
         { "{\"type\": \"object\", \"minProperties\": 2}", "/minProperties", SOCLE_UNSUPPORTED },
         { "{\"format\": \"regex\"}", "/format", SOCLE_UNSUPPORTED },

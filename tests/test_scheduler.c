@@ -15,6 +15,7 @@
 #include <socle/socle.h>
 
 #include "base/size.h"
+#include "fixtures.h"
 
 static socle_model *model;
 
@@ -162,11 +163,7 @@ static void same_answer(const struct answer *expected, const struct answer *foun
 
 // ---- mixed requests
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { N_MIXED = 24 }; // they are slow
-#else
-enum { N_MIXED = 64 };
-#endif
+enum { N_MIXED = IS_SANITIZED ? 24 : 64 };
 
 static const char *const beginnings[] = {
     "Once upon a time there was a king who had a daughter",

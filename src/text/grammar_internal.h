@@ -102,8 +102,8 @@ struct sc_node *sc_regex_parse(struct sc_grammar_builder *b, struct sc_text sour
 
 // ---- schemas (schema.c)
 
-// The node of a schema document, parsed already. `where` is put before the pointers in messages.
+// The node of a schema document, parsed already; it may be written to. `where` is put before the pointers in messages.
 struct json_t;
-struct sc_node *sc_schema_node(struct sc_grammar_builder *b, const struct json_t *document, const char *where);
+struct sc_node *sc_schema_node(struct sc_grammar_builder *b, struct json_t *document, const char *where);
 
 #endif

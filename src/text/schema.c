@@ -112,14 +112,49 @@ const json_t *sc_schema_resolve(struct sc_schema *s, const char *reference, cons
 
 // ---- keywords
 
-// What says nothing about which instances are valid.
+// What says nothing about which instances are valid: of JSON Schema, of older drafts (their meaning was put in today's
+// words), of OpenAPI, and of editors.
 bool sc_schema_is_annotation(const char *keyword)
 {
-    static const char *const known[] = {
-        "title",      "description",     "default",          "examples",     "example", "$comment",
-        "deprecated", "readOnly",        "writeOnly",        "$schema",      "$defs",   "definitions",
-        "$anchor",    "contentEncoding", "contentMediaType", "contentSchema"
-    };
+    static const char *const known[] = { "title",
+                                         "description",
+                                         "default",
+                                         "examples",
+                                         "$comment",
+                                         "deprecated",
+                                         "readOnly",
+                                         "writeOnly",
+                                         "$schema",
+                                         "$defs",
+                                         "definitions",
+                                         "$anchor",
+                                         "contentEncoding",
+                                         "contentMediaType",
+                                         "contentSchema",
+                                         "id",
+                                         "dependencies",
+                                         "additionalItems",
+                                         "example",
+                                         "externalDocs",
+                                         "xml",
+                                         "markdownDescription",
+                                         "enumDescriptions",
+                                         "markdownEnumDescriptions",
+                                         "enumNames",
+                                         "enumTitles",
+                                         "defaultSnippets",
+                                         "errorMessage",
+                                         "patternErrorMessage",
+                                         "deprecationMessage",
+                                         "doNotSuggest",
+                                         "suggestSortText",
+                                         "allowTrailingCommas",
+                                         "allowComments",
+                                         "fileMatch",
+                                         "version",
+                                         "tsType",
+                                         "javaType",
+                                         "propertyOrder" };
     for (size_t i = 0; i < SC_COUNT(known); i++)
         if (strcmp(keyword, known[i]) == 0) return true;
     return strncmp(keyword, "x-", 2) == 0;
@@ -173,14 +208,28 @@ static bool is_enforced(const char *keyword)
     return false;
 }
 
+// Whether a reference lies in it, which an address of its own would turn elsewhere.
+static bool has_reference(const json_t *at, unsigned depth)
+{
+    const char *key;
+    json_t *child;
+    size_t i;
+    if (depth > SC_SCHEMA_DEPTH_MAX) return true;
+    bool found = json_object_get(at, "$ref") != NULL;
+    json_object_foreach ((json_t *)(uintptr_t)at, key, child) found = found || has_reference(child, depth + 1);
+    json_array_foreach (at, i, child) found = found || has_reference(child, depth + 1);
+    return found;
+}
+
 static void check_keywords(struct sc_schema *s, const struct sc_conjunct *c)
 {
     const char *key;
     json_t *value;
     json_object_foreach ((json_t *)(uintptr_t)c->schema, key, value) {
         if (sc_builder_failed(s->b)) return;
-        if (strcmp(key, "$id") == 0 && c->schema != s->document)
-            sc_schema_fail(s, SOCLE_UNSUPPORTED, c->pointer, key, "a schema inside the schema with its own address");
+        if (strcmp(key, "$id") == 0 && c->schema != s->document && has_reference(c->schema, 0))
+            sc_schema_fail(s, SOCLE_UNSUPPORTED, c->pointer, key,
+                           "references in a schema inside the schema with its own address");
         else if (strcmp(key, "$id") != 0 && !sc_schema_is_annotation(key) && !is_enforced(key))
             sc_schema_fail(s, SOCLE_UNSUPPORTED, c->pointer, key,
                            "this keyword is not known, so it cannot be enforced");
@@ -573,11 +622,12 @@ struct sc_node *sc_schema_compile(struct sc_schema *s, const struct sc_conjuncti
 
 // ---- documents
 
-struct sc_node *sc_schema_node(struct sc_grammar_builder *b, const struct json_t *document, const char *where)
+struct sc_node *sc_schema_node(struct sc_grammar_builder *b, struct json_t *document, const char *where)
 {
     struct sc_schema s = { .b = b, .document = document, .where = where, .made = json_array() };
     struct sc_conjunction all = { 0 };
     if (!s.made) sc_builder_no_memory(b);
+    sc_schema_update(document);
     sc_conjunction_add(&s, &all, (struct sc_conjunct){ .schema = document, .pointer = "" });
     struct sc_node *node = sc_schema_compile(&s, &all);
     json_decref(s.made);

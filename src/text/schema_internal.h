@@ -94,6 +94,11 @@ unsigned sc_schema_types(struct sc_schema *s, const json_t *types, const char *p
 unsigned sc_json_type_of(const json_t *value); // one bit
 bool sc_schema_is_annotation(const char *keyword);
 
+// ---- schema_drafts.c
+
+// Puts what a document says in keywords of older drafts in those of 2020-12. It may be written to.
+void sc_schema_update(json_t *document);
+
 // ---- schema_check.c
 
 enum sc_verdict { SC_NO, SC_YES, SC_UNKNOWN };
