@@ -9,8 +9,8 @@ static bool create(struct exchange *ex, const struct served_model *model, socle_
                    const char *source, const char *param, struct form *out)
 {
     socle_error err;
-    socle_status status = socle_constraint_create(model->model, kind, source, source ? strlen(source) : 0,
-                                                  &out->constraint, &err);
+    socle_status status = kept_forms_take(model->forms, model->model, kind, source, source ? strlen(source) : 0,
+                                          &out->kept, &err);
     if (status == SOCLE_OK) return true;
     exchange_fail(ex, http_status_of(status), "invalid_value", param, "Invalid '%s': %s", param, err.message);
     return false;
@@ -56,13 +56,13 @@ static bool read_others(struct exchange *ex, const struct served_model *model, s
     } fields[] = { { "grammar", SOCLE_CONSTRAINT_GRAMMAR },
                    { "guided_grammar", SOCLE_CONSTRAINT_GRAMMAR },
                    { "guided_regex", SOCLE_CONSTRAINT_REGEX } };
-    for (size_t i = 0; i < sizeof fields / sizeof *fields && !out->constraint; i++) {
+    for (size_t i = 0; i < sizeof fields / sizeof *fields && !out->kept; i++) {
         const char *source = NULL;
         if (!read_string(ex, ex->json, fields[i].name, &source)) return false;
         if (source && *source && !create(ex, model, fields[i].kind, source, fields[i].name, out)) return false;
     }
     const json_t *schema = json_object_get(ex->json, "guided_json");
-    if (!schema || json_is_null(schema) || out->constraint) return true;
+    if (!schema || json_is_null(schema) || out->kept) return true;
     return create_from_json(ex, model, schema, "guided_json", out);
 }
 
@@ -95,8 +95,8 @@ static bool hold_calls(struct exchange *ex, const struct served_model *model, co
     if (syntax) status = sc_answer_grammar(syntax, &options, &grammar, &out->after, &err);
     else sc_fail(&err, SOCLE_UNSUPPORTED, "the model's chat template does not say how tools are called");
     if (status == SOCLE_OK)
-        status = socle_constraint_create(model->model, SOCLE_CONSTRAINT_GRAMMAR, grammar.data, grammar.n_bytes,
-                                         &out->constraint, &err);
+        status = kept_forms_take(model->forms, model->model, SOCLE_CONSTRAINT_GRAMMAR, grammar.data, grammar.n_bytes,
+                                 &out->kept, &err);
     sc_buffer_free(&grammar);
     if (status == SOCLE_OK || !demanded) return true;
     exchange_fail(ex, http_status_of(status), "invalid_value", "tools", "Invalid 'tools': %s", err.message);
@@ -125,9 +125,12 @@ bool form_read(struct exchange *ex, const struct served_model *model, const json
     *out = (struct form){ 0 };
     bool has_format = format && !json_is_null(format);
     if (has_format && !read_format(ex, model, format, out)) return false;
-    if (!read_others(ex, model, out)) return false;
-    if (out->constraint && prompt) out->after = reasoning_end(model, prompt);
-    if (out->constraint || !in || !in->tools) return true;
+    if (!read_others(ex, model, out)) {
+        kept_forms_give(model->forms, out->kept);
+        return false;
+    }
+    if (out->kept && prompt) out->after = reasoning_end(model, prompt);
+    if (out->kept || !in || !in->tools) return true;
     return hold_calls(ex, model, in, prompt, out);
 }
 

@@ -5,8 +5,8 @@
 #include "server/chat_inputs.h"
 
 struct form {
-    socle_constraint *constraint; // owned; NULL: none
-    const char *after;            // the text behind which it holds, or NULL; lives as long as the program
+    struct kept_form *kept; // taken from the model's; NULL: none
+    const char *after;      // the text behind which it holds, or NULL; lives as long as the program
 };
 
 // `format` is OpenAI's response_format (NULL: none). With tools, calls are held to their schemas; `prompt` is what the

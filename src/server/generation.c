@@ -133,7 +133,6 @@ static void free_generation(struct generation *g)
 {
     for (uint32_t i = 0; i < g->n_choices; i++) free_choice(&g->choices[i]);
     free(g->choices);
-    socle_constraint_free(g->constraint);
     prompts_free(&g->prompts);
     free(g);
 }
@@ -174,8 +173,7 @@ static void finish(struct generation *g)
     struct exchange *ex = g->ex;
     const struct choice *failed = failed_choice(g);
     count_usage(g);
-    socle_constraint_free(g->constraint);
-    g->constraint = NULL;
+    kept_forms_give(g->model->forms, g->form);
     exchange_work(ex, NULL, NULL); // a client that leaves now finds nothing to stop, nor a model that may be gone
     served_models_give(ex->server->models, g->model);
     if (g->options.stream && g->has_begun) end_stream(g, failed);
@@ -232,7 +230,7 @@ static socle_status start_choice(struct choice *c, socle_error *err)
         .stop = o->stops,
         .n_stop = o->n_stops,
         .ignore_end = o->ignore_end,
-        .constraint = g->constraint,
+        .constraint = g->form ? g->form->constraint : NULL,
         .constraint_after = g->constraint_after,
         .show_special = !g->dialect->plain, // special tokens mark reasoning and calls
         .logprobs = o->logprobs,
@@ -273,7 +271,7 @@ void generation_start(struct exchange *ex, struct served_model *model, const str
         free(g);
         free(choices);
         prompts_free(prompts);
-        if (form) socle_constraint_free(form->constraint);
+        if (form) kept_forms_give(model->forms, form->kept);
         served_models_give(ex->server->models, model);
         exchange_fail(ex, 500, NULL, NULL, "out of memory");
         return;
@@ -287,7 +285,7 @@ void generation_start(struct exchange *ex, struct served_model *model, const str
                               .prompts = *prompts,
                               .choices = choices,
                               .n_choices = n_choices,
-                              .constraint = form ? form->constraint : NULL,
+                              .form = form ? form->kept : NULL,
                               .constraint_after = form ? form->after : NULL };
     *prompts = (struct prompts){ 0 };
     if (options->sampling.n_bias) g->options.sampling.bias = g->options.biases;

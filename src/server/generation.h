@@ -61,7 +61,7 @@ struct generation {
     struct served_model *model;
     const struct dialect *dialect;
     struct request_options options;
-    socle_constraint *constraint; // owned, or NULL
+    struct kept_form *form; // given back at the end; NULL: none
     const char *constraint_after;
     char id[48];
     int64_t created;

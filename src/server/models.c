@@ -83,11 +83,12 @@ static socle_status list_folder(struct served_models *m, socle_error *err)
 // ---- loading and releasing
 
 // Of what was taken out of the list, so that nobody waits while it is freed.
-static void free_loaded(socle_model *model, socle_scheduler *scheduler)
+static void free_loaded(struct served_model *model)
 {
     socle_error err;
-    if (socle_scheduler_free(scheduler, &err) != SOCLE_OK) fprintf(stderr, "socle: %s\n", err.message);
-    socle_model_free(model);
+    if (socle_scheduler_free(model->scheduler, &err) != SOCLE_OK) fprintf(stderr, "socle: %s\n", err.message);
+    kept_forms_free(model->forms);
+    socle_model_free(model->model);
 }
 
 static uint64_t loaded_bytes(struct served_models *m)
@@ -113,10 +114,11 @@ static bool release_one(struct served_models *m)
         taken = *oldest;
         oldest->model = NULL;
         oldest->scheduler = NULL;
+        oldest->forms = NULL;
         oldest->n_bytes = 0;
     }
     pthread_mutex_unlock(&m->mutex);
-    if (oldest) free_loaded(taken.model, taken.scheduler);
+    if (oldest) free_loaded(&taken);
     return oldest != NULL;
 }
 
@@ -163,14 +165,16 @@ static socle_status load(struct served_models *m, struct served_model *model, so
 {
     struct served_model loaded = *model;
     SC_TRY(socle_model_load(model->path, &loaded.model, err));
-    socle_status status = create_scheduler(m, &loaded, err);
+    loaded.forms = kept_forms_create();
+    socle_status status = loaded.forms ? create_scheduler(m, &loaded, err) : sc_fail_memory(err, 1, "a model's forms");
     if (status != SOCLE_OK) {
-        free_loaded(loaded.model, NULL);
+        free_loaded(&loaded);
         return status;
     }
     pthread_mutex_lock(&m->mutex);
     model->model = loaded.model;
     model->scheduler = loaded.scheduler;
+    model->forms = loaded.forms;
     model->n_bytes = loaded.n_bytes;
     socle_model_describe(model->model, &model->info);
     model->n_users++;
@@ -243,7 +247,7 @@ void served_models_free(struct served_models *m)
 {
     if (!m) return;
     for (size_t i = 0; i < m->n; i++) {
-        free_loaded(m->models[i]->model, m->models[i]->scheduler);
+        free_loaded(m->models[i]);
         free(m->models[i]->id);
         free(m->models[i]->path);
         free(m->models[i]);

@@ -7,6 +7,8 @@
 
 #include <socle/socle.h>
 
+#include "server/kept_forms.h"
+
 struct served_models_options {
     const char *path;         // of one model; or NULL
     const char *folder;       // of many; or NULL
@@ -27,6 +29,7 @@ struct served_model {
     uint64_t n_file_bytes;
     socle_model *model;
     socle_scheduler *scheduler;
+    struct kept_forms *forms;
     socle_model_info info;
     uint64_t n_bytes, last_used;
     uint32_t n_users;
