@@ -227,6 +227,8 @@ static size_t q_bytes(size_t k, size_t n) { return (k + 3) / 4 * 4 * n; }
 static size_t d_bytes(size_t k, size_t n) { return (k + SC_SEGMENT - 1) / SC_SEGMENT * n * sizeof(float); }
 static size_t sums_bytes(size_t k, size_t n) { return k / 16 * n * sizeof(int16_t); }
 
+static size_t most_bytes(size_t k) { return (k + SC_SEGMENT - 1) / SC_SEGMENT * sizeof(int16_t); }
+
 static struct kc_panels panels_without_memory(size_t k, size_t n_columns)
 {
     struct kc_panels p = { k, n_columns, (n_columns + SC_PANEL - 1) / SC_PANEL, { { 0 } } };
@@ -241,6 +243,8 @@ struct kc_panels kc_panels_new(size_t k, size_t n_columns)
         p.at[i].q = kc_reserve(q_bytes(k, p.at[i].n));
         p.at[i].d = kc_reserve(d_bytes(k, p.at[i].n));
         p.at[i].sums = kc_reserve(sums_bytes(k, p.at[i].n));
+        p.at[i].most = kc_reserve(most_bytes(k));
+        memset(p.at[i].most, 0, most_bytes(k));
     }
     return p;
 }
@@ -252,6 +256,7 @@ struct kc_panels kc_panels_take(size_t k, size_t n_columns, enum kc_place place)
         p.at[i].q = kc_take(q_bytes(k, p.at[i].n), place);
         p.at[i].d = kc_take(d_bytes(k, p.at[i].n), place);
         p.at[i].sums = kc_take(sums_bytes(k, p.at[i].n), place);
+        p.at[i].most = kc_take(most_bytes(k), place);
     }
     return p;
 }
@@ -263,6 +268,7 @@ struct kc_panels kc_panels_copy(const struct kc_panels *from, enum kc_place plac
         memcpy(p.at[i].q, from->at[i].q, q_bytes(p.k, p.at[i].n));
         memcpy(p.at[i].d, from->at[i].d, d_bytes(p.k, p.at[i].n));
         memcpy(p.at[i].sums, from->at[i].sums, sums_bytes(p.k, p.at[i].n));
+        memcpy(p.at[i].most, from->at[i].most, most_bytes(p.k));
     }
     return p;
 }
@@ -273,6 +279,7 @@ void kc_panels_free(struct kc_panels *p)
         free(p->at[i].q);
         free(p->at[i].d);
         free(p->at[i].sums);
+        free(p->at[i].most);
     }
 }
 
@@ -283,6 +290,7 @@ void kc_panels_same(const struct kc_panels *expected, const struct kc_panels *fo
         kc_same_bytes(a->q, b->q, q_bytes(expected->k, a->n), "q");
         kc_same_floats(a->d, b->d, d_bytes(expected->k, a->n) / sizeof(float), "d");
         kc_same_bytes(a->sums, b->sums, sums_bytes(expected->k, a->n), "sums");
+        kc_same_bytes(a->most, b->most, most_bytes(expected->k), "most");
     }
 }
 
@@ -310,6 +318,10 @@ void kc_panels_put(const struct kc_panels *p, size_t c, const int8_t *q, const f
         int sum = 0;
         for (size_t j = 0; j < 16; j++) sum += q[16 * i + j];
         *sum_at(p, c, i) = (int16_t)sum;
+        int size = 0;
+        for (size_t j = 0; j < 16; j++) size += abs(q[16 * i + j]);
+        int16_t *most = &p->at[c / SC_PANEL].most[16 * i / SC_SEGMENT];
+        if (size > *most) *most = (int16_t)size;
     }
 }
 

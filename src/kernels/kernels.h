@@ -35,20 +35,24 @@ struct sc_panel {
     int8_t *q;     // [k / 4][n][4]; of the last quad, elements past k are 0
     float *d;      // [ceil(k / 256)][n]
     int16_t *sums; // [k / 16][n]: sums of 16 neighbours of q, for formats with mins or offsets
+    int16_t *most; // [ceil(k / 256)]: the largest sum of 16 neighbours of |q|, of any column
 };
+
+static inline size_t sc_align_64(size_t n_bytes) { return (n_bytes + 63) & ~(size_t)63; }
 
 // Bytes of a panel of n columns of k, and its parts in such memory (aligned to 64).
 static inline size_t sc_panel_bytes(size_t k, size_t n)
 {
-    size_t q = (k + 3) / 4 * 4 * n, d = (k + SC_SEGMENT - 1) / SC_SEGMENT * 4 * n, sums = (k + 15) / 16 * 2 * n;
-    return ((q + 63) & ~(size_t)63) + ((d + 63) & ~(size_t)63) + ((sums + 63) & ~(size_t)63);
+    size_t segments = (k + SC_SEGMENT - 1) / SC_SEGMENT, q = (k + 3) / 4 * 4 * n, sums = (k + 15) / 16 * 2 * n;
+    return sc_align_64(q) + sc_align_64(4 * segments * n) + sc_align_64(sums) + sc_align_64(2 * segments);
 }
 
 static inline struct sc_panel sc_panel_at(void *memory, size_t k, size_t n)
 {
-    size_t q = (k + 3) / 4 * 4 * n, d = (k + SC_SEGMENT - 1) / SC_SEGMENT * 4 * n;
-    char *d_at = (char *)memory + ((q + 63) & ~(size_t)63);
-    return (struct sc_panel){ n, memory, (float *)(void *)d_at, (int16_t *)(void *)(d_at + ((d + 63) & ~(size_t)63)) };
+    size_t segments = (k + SC_SEGMENT - 1) / SC_SEGMENT;
+    char *d = (char *)memory + sc_align_64((k + 3) / 4 * 4 * n), *sums = d + sc_align_64(4 * segments * n);
+    char *most = sums + sc_align_64((k + 15) / 16 * 2 * n);
+    return (struct sc_panel){ n, memory, (float *)(void *)d, (int16_t *)(void *)sums, (int16_t *)(void *)most };
 }
 
 // y[c][r] = sum over i < k of weight[r][i] * x[c][i], for r < n_rows, c < n_columns <= SC_COLUMNS_MAX.

@@ -106,6 +106,8 @@ static void copy_column(const struct sc_panel *from, size_t c, const struct sc_p
     for (size_t i = 0; i < (k + 3) / 4; i++) memcpy(to->q + (i * to->n + at) * 4, from->q + (i * from->n + c) * 4, 4);
     for (size_t i = 0; i < (k + SC_SEGMENT - 1) / SC_SEGMENT; i++) to->d[i * to->n + at] = from->d[i * from->n + c];
     for (size_t i = 0; i < k / 16; i++) to->sums[i * to->n + at] = from->sums[i * from->n + c];
+    for (size_t i = 0; i < (k + SC_SEGMENT - 1) / SC_SEGMENT; i++) // of all of its columns: at least this one's
+        to->most[i] = at == 0 ? from->most[i] : SC_MAX(to->most[i], from->most[i]);
 }
 
 static void flush_gathered(const struct sc_run *run, const struct sc_op *op, struct columns *c, struct gathered *g)

@@ -36,6 +36,7 @@ struct part {
     const int8_t *x;
     const int32_t *starts;
     const void *sums;
+    bool narrow;    // products of groups fit into int16
     const float *d; // the columns' scales
     float *node;    // where the sums of this segment go, [n][16], and how many nodes below merge into them first
     size_t merges;
@@ -103,6 +104,7 @@ TILE_INLINE struct part part_of(const struct product *p, size_t c0, size_t s)
         .x = x->q + s * SC_SEGMENT * x->n,
         .starts = prepared->starts + g * x->n,
         .sums = (const char *)prepared->sums + (p->has_groups ? g / 2 : g) * x->n * 4,
+        .narrow = x->most[s] <= p->unpacking.narrow,
         .d = x->d + s * x->n,
         .node = p->nodes + (c0 * p->levels + level * x->n) * SC_LANES,
         .merges = (size_t)__builtin_ctzll(s + 1),
@@ -140,10 +142,14 @@ TILE_INLINE void dot_quads(const int8_t *w, size_t n_quads, const int8_t *x, siz
     }
 }
 
-TILE_INLINE void start(const struct part *x, size_t g, size_t c0, size_t columns, lanes_i32 *s)
+// What the options of a format with sub-scales are.
+enum { HAS_MIN = 1, NARROW = 2, CENTRED = 4, AS_IT_IS = 8 };
+
+TILE_INLINE void start(const struct part *x, size_t g, size_t c0, size_t columns, unsigned options, lanes_i32 *s)
 {
+    bool zero = LANES_SIGNED_WEIGHTS || options & AS_IT_IS;
 #pragma GCC unroll 12
-    for (size_t c = 0; c < columns; c++) s[c] = lanes_set_i(LANES_SIGNED_WEIGHTS ? 0 : x->starts[g * x->n + c0 + c]);
+    for (size_t c = 0; c < columns; c++) s[c] = lanes_set_i(zero ? 0 : x->starts[g * x->n + c0 + c]);
 }
 
 // Blocks without sub-scales: a = fma(d, s, a), and a = fma(m, t, a).
@@ -155,7 +161,7 @@ TILE_INLINE void multiply_blocks(const struct tile *tile, size_t n_blocks, size_
 #pragma GCC unroll 12
     for (size_t c = 0; c < columns; c++) a[c] = lanes_zero();
     for (size_t b = 0; b < n_blocks; b++) {
-        start(x, b, c0, columns, s);
+        start(x, b, c0, columns, 0, s);
         if (n_quads == BLOCK_QUADS)
             dot_quads(tile->quads[b * BLOCK_QUADS], BLOCK_QUADS, x->x + (b * BLOCK_QUADS * x->n + c0) * 4, x->n,
                       columns, s);
@@ -174,9 +180,6 @@ TILE_INLINE void multiply_blocks(const struct tile *tile, size_t n_blocks, size_
     push(x, c0, columns, a);
 }
 
-// What the options of a format with sub-scales are.
-enum { HAS_MIN = 1, NARROW = 2, CENTRED = 4 };
-
 // total[c] + a number for each pair of groups times the groups' sums of activations.
 TILE_INLINE void add_sums(const int32_t *pairs, size_t n_pairs, const struct part *x, size_t c0, size_t columns,
                           lanes_i32 *total)
@@ -190,7 +193,7 @@ TILE_INLINE void add_sums(const int32_t *pairs, size_t n_pairs, const struct par
 }
 
 // One block of 256 with integer sub-scales: s = sum of scale * group's products, t = sum of min * group's sum.
-// NARROW: the products fit into int16. CENTRED: tile.h, centre_of.
+// NARROW: the products fit into int16. CENTRED: tile.h, centre_of. AS_IT_IS: unsigned codes of which nothing is taken.
 TILE_INLINE void multiply_groups(const struct tile *tile, size_t n_groups, size_t n_quads, unsigned options,
                                  const struct part *x, size_t c0, size_t columns)
 {
@@ -200,7 +203,7 @@ TILE_INLINE void multiply_groups(const struct tile *tile, size_t n_groups, size_
     for (size_t c = 0; c < columns; c++) total[c] = lanes_set_i(0);
     if (options & CENTRED) add_sums(tile->more[0], n_groups / 2, x, c0, columns, total);
     for (size_t g = 0; g < n_groups; g++) {
-        start(x, g, c0, columns, s);
+        start(x, g, c0, columns, options, s);
         dot_quads(tile->quads[g * n_quads], n_quads, x->x + (g * n_quads * x->n + c0) * 4, x->n, columns, s);
         lanes_i32 scale = lanes_load_i(tile->scale[g]);
 #pragma GCC unroll 12
@@ -227,12 +230,15 @@ TILE_INLINE void multiply_columns(const struct product *p, const struct tile *ti
 {
     const struct sc_format *f = p->args->format;
     if (p->has_groups && p->group == 32) {
-        if (p->unpacking.centre) multiply_groups(tile, 8, 8, HAS_MIN | NARROW | CENTRED, x, c0, columns);
-        else if (f->has_min) multiply_groups(tile, 8, 8, HAS_MIN, x, c0, columns);
+        bool narrow = x->narrow || p->unpacking.bits == 4, four = p->unpacking.bits == 4 && !LANES_SIGNED_WEIGHTS;
+        if (f->has_min && four && x->narrow) multiply_groups(tile, 8, 8, HAS_MIN | NARROW | AS_IT_IS, x, c0, columns);
+        else if (f->has_min && narrow) multiply_groups(tile, 8, 8, HAS_MIN | NARROW | CENTRED, x, c0, columns);
+        else if (f->has_min) multiply_groups(tile, 8, 8, HAS_MIN | CENTRED, x, c0, columns);
         else multiply_groups(tile, 8, 8, 0, x, c0, columns);
     } else if (p->has_groups) {
         if (f->has_min) multiply_groups(tile, 16, 4, HAS_MIN | NARROW, x, c0, columns);        // 16 * 3 * 127
-        else if (p->unpacking.bits == 3) multiply_groups(tile, 16, 4, NARROW, x, c0, columns); // 16 * 4 * 127
+        else if (x->narrow || p->unpacking.bits == 3) // 16 * 4 * 127
+            multiply_groups(tile, 16, 4, NARROW, x, c0, columns);
         else multiply_groups(tile, 16, 4, 0, x, c0, columns);
     } else if (f->block_size != 32) multiply_blocks(tile, 1, TILE_QUADS, false, x, c0, columns);
     else if (f->has_min) multiply_blocks(tile, n / 32, BLOCK_QUADS, true, x, c0, columns);
@@ -319,7 +325,7 @@ TILE_INLINE void stream_blocks(const struct product *p, const struct tile *tile,
     for (size_t b = 0; b < n_blocks; b++, codes += bits * VECTOR) {
         fetch_ahead(codes, bits * VECTOR);
         struct quads quads = { .x = x->x + b * 32, .per_sum = 1 };
-        start(x, b, 0, 1, &quads.sums[0]);
+        start(x, b, 0, 1, 0, &quads.sums[0]);
         quads.sums[1] = lanes_set_i(0);
         unpack_block(&p->unpacking, bits, codes, &quads);
         a = lanes_fma(lanes_load(tile->d[b]), lanes_of_i32(lanes_add_i(quads.sums[0], quads.sums[1])), a);
@@ -343,8 +349,8 @@ TILE_INLINE void stream_groups(const struct product *p, const struct tile *tile,
     for (size_t b = 0; b < TILE_BLOCKS; b++, codes += bits * VECTOR) {
         fetch_ahead(codes, bits * VECTOR);
         struct quads quads = { .x = x->x + b * 32, .per_sum = per == 16 ? 4 : 1 };
-        start(x, per == 16 ? 2 * b : b, 0, 1, &quads.sums[0]);
-        if (per == 16) start(x, 2 * b + 1, 0, 1, &quads.sums[1]);
+        start(x, per == 16 ? 2 * b : b, 0, 1, options, &quads.sums[0]);
+        if (per == 16) start(x, 2 * b + 1, 0, 1, options, &quads.sums[1]);
         else quads.sums[1] = lanes_set_i(0);
         unpack_block(&p->unpacking, bits, codes, &quads);
         if (per == 32) quads.sums[0] = lanes_add_i(quads.sums[0], quads.sums[1]);
@@ -365,12 +371,16 @@ static void stream(const struct product *p, const struct tile *tile, const uint8
     const struct sc_format *f = p->args->format;
     unsigned bits = p->unpacking.bits;
     if (p->has_groups && p->group == 32) {
-        if (p->unpacking.centre) stream_groups(p, tile, codes, 32, 4, HAS_MIN | NARROW | CENTRED, x);
-        else if (f->has_min) stream_groups(p, tile, codes, 32, 5, HAS_MIN, x);
+        bool as_it_is = x->narrow && !LANES_SIGNED_WEIGHTS;
+        if (f->has_min && bits == 4 && as_it_is) stream_groups(p, tile, codes, 32, 4, HAS_MIN | NARROW | AS_IT_IS, x);
+        else if (f->has_min && bits == 4) stream_groups(p, tile, codes, 32, 4, HAS_MIN | NARROW | CENTRED, x);
+        else if (f->has_min && x->narrow) stream_groups(p, tile, codes, 32, 5, HAS_MIN | NARROW | CENTRED, x);
+        else if (f->has_min) stream_groups(p, tile, codes, 32, 5, HAS_MIN | CENTRED, x);
         else stream_groups(p, tile, codes, 32, 4, 0, x);
     } else if (p->has_groups) {
         if (f->has_min) stream_groups(p, tile, codes, 16, 2, HAS_MIN | NARROW, x);
         else if (bits == 3) stream_groups(p, tile, codes, 16, 3, NARROW, x);
+        else if (x->narrow) stream_groups(p, tile, codes, 16, 6, NARROW, x);
         else stream_groups(p, tile, codes, 16, 6, 0, x);
     } else if (f->has_min) {
         if (bits == 4) stream_blocks(p, tile, codes, n / 32, 4, true, x);

@@ -31,16 +31,25 @@ struct unpacking {
     uint8_t add;    // to the code, after the codebook
     int32_t offset; // o
     int32_t centre; // see centre_of
+    int32_t narrow; // see narrow_of
     bool look_up;
     int8_t codebook[16];
 };
 
 // Where a group's products fit into int16, multiplying them by the sub-scale takes one step (lanes_mac). Codes of 0 to
 // 15 in groups of 32 do not fit (32 * 15 * 127), but 8 less do: what is missing then is 8 * scale * the sum of the
-// group's activations, which is as cheap as a minimum.
+// group's activations, which is as cheap as a minimum. Where the group's activations are not all large (narrow_of),
+// codes of 0 to 15 fit as they are, and so do codes of 0 to 31 less 16, and those of Q6_K.
 static inline int32_t centre_of(const struct sc_packing *packing)
 {
-    return packing->head == SC_HEAD_DM_SIX_BITS && packing->bits == 4 ? 8 : 0;
+    return packing->head == SC_HEAD_DM_SIX_BITS ? 1 << (packing->bits - 1) : 0;
+}
+
+// The largest sum of 16 absolute activations with which a group's products fit into int16; 0: they always or never do.
+static inline int32_t narrow_of(const struct sc_packing *packing)
+{
+    if (packing->head == SC_HEAD_DM_SIX_BITS) return 32767 / (packing->bits == 4 ? 15 : 16) / 2; // a group has 32
+    return packing->head == SC_HEAD_D_SCALES && packing->bits == 6 ? 32767 / 32 : 0;
 }
 
 static inline struct unpacking unpacking_of(const struct sc_format *format)
@@ -49,6 +58,7 @@ static inline struct unpacking unpacking_of(const struct sc_format *format)
     struct unpacking u = { .format = format, .bits = packing->bits, .look_up = packing->codebook != NULL };
     bool is_signed = packing->bits == 8 || packing->codebook;
     u.centre = centre_of(packing);
+    u.narrow = narrow_of(packing);
     if (LANES_SIGNED_WEIGHTS) u.add = (uint8_t) - (packing->offset + u.centre);
     else u.offset = is_signed ? 128 : packing->offset + u.centre;
     if (!LANES_SIGNED_WEIGHTS && packing->bits == 8) u.add = 128;
@@ -171,7 +181,7 @@ static void unpack_six_bits(const struct unpacking *u, const uint8_t *bytes, str
     for (size_t j = 0; j < 4; j++) {
         lanes_i32 pair = pair_of(scale[2 * j], scale[2 * j + 1]);
         lanes_store_i(tile->mins[j], pair_of(min[2 * j], min[2 * j + 1]));
-        lanes_store_i(tile->more[j], lanes_mul_i(pair, centre)); // at most 8 * 63 in each half
+        lanes_store_i(tile->more[j], lanes_mul_i(pair, centre)); // at most 16 * 63 in each half
     }
 }
 

@@ -50,11 +50,14 @@ static void put_segment(const struct sc_panel *out, size_t c, size_t start, size
 {
     char *to = (char *)out->q + (start / 4 * out->n + c) * 4;
     for (size_t i = 0; i < n; i += 4, to += 4 * out->n) __builtin_memcpy(to, q + i, 4);
-    int16_t *sums = out->sums + start / 16 * out->n + c;
+    int16_t *sums = out->sums + start / 16 * out->n + c, *most = &out->most[start / SC_SEGMENT];
+    if (c == 0) *most = 0;
     for (size_t i = 0; i + 16 <= n; i += 16, sums += out->n) {
-        int32_t sum = 0;
+        int32_t sum = 0, size = 0;
         for (size_t j = 0; j < 16; j++) sum += q[i + j];
+        for (size_t j = 0; j < 16; j++) size += q[i + j] < 0 ? -q[i + j] : q[i + j];
         *sums = (int16_t)sum;
+        if (size > *most) *most = (int16_t)size;
     }
 }
 
