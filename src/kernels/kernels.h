@@ -19,7 +19,7 @@ enum {
     SC_SEGMENT = 256,        // elements per segment of a sum, and per activation scale
     SC_LANES = 16,           // output rows or keys computed side by side
     SC_PANEL = 12,           // activation rows side by side in a panel
-    SC_COLUMNS_MAX = 96,     // activation rows that one matrix-product call takes: whole panels
+    SC_COLUMNS_MAX = 48,     // activation rows that one matrix-product call takes: whole panels
     SC_TREE_LEVELS_MAX = 32, // 2^32 segments
     SC_EXPERTS_MAX = 1024,
     SC_HEAD_DIM_MAX = 1024, // of keys and values
