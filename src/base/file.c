@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { TEMPORARY_TRIES = 100 };
+
 static socle_status fail_errno(socle_error *err, const char *path, const char *doing)
 {
     return sc_fail(err, SOCLE_IO, "%s: cannot %s: %s", path, doing, strerror(errno));
@@ -128,4 +130,71 @@ socle_status sc_write_file(const char *path, const void *data, size_t n_bytes, s
     free(temp);
     errno = saved;
     return ok ? SOCLE_OK : fail_errno(err, path, "write");
+}
+
+// A new file beside `path`, with the permissions that the user's mask gives any new file.
+static socle_status create_temporary(struct sc_new_file *file, socle_error *err)
+{
+    size_t n_bytes = strlen(file->path) + 40;
+    file->temporary = malloc(n_bytes);
+    if (!file->temporary) return sc_fail_memory(err, n_bytes, "a path");
+    int fd = -1;
+    for (int i = 0; i < TEMPORARY_TRIES && fd < 0; i++) {
+        snprintf(file->temporary, n_bytes, "%s.%ld.%d.part", file->path, (long)getpid(), i);
+        fd = open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd < 0 && errno != EEXIST) break;
+    }
+    file->stream = fd < 0 ? NULL : fdopen(fd, "wb");
+    if (file->stream) return SOCLE_OK;
+    socle_status status = fail_errno(err, file->path, "create");
+    if (fd >= 0) {
+        close(fd);
+        unlink(file->temporary);
+    }
+    free(file->temporary);
+    return status;
+}
+
+// The new name itself should survive a power cut. Folders that cannot be synced are no reason to fail.
+static void sync_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+    int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (fd >= 0) {
+        (void)fsync(fd);
+        close(fd);
+    }
+    free(folder);
+}
+
+socle_status sc_new_file_begin(const char *path, struct sc_new_file *out, socle_error *err)
+{
+    struct stat info;
+    *out = (struct sc_new_file){ .path = path };
+    // Renaming would replace a device or pipe by a file.
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+        return sc_fail(err, SOCLE_IO, "%s: is a %s, expected a file or nothing", path,
+                       S_ISDIR(info.st_mode) ? "directory" : "device or pipe");
+    return create_temporary(out, err);
+}
+
+socle_status sc_new_file_put(struct sc_new_file *file, const void *bytes, size_t n_bytes, socle_error *err)
+{
+    if (n_bytes == 0 || fwrite(bytes, 1, n_bytes, file->stream) == n_bytes) return SOCLE_OK;
+    return fail_errno(err, file->path, "write");
+}
+
+socle_status sc_new_file_end(struct sc_new_file *file, socle_status status, socle_error *err)
+{
+    if (status == SOCLE_OK && (fflush(file->stream) != 0 || fsync(fileno(file->stream)) != 0))
+        status = fail_errno(err, file->path, "write");
+    if (fclose(file->stream) != 0 && status == SOCLE_OK) status = fail_errno(err, file->path, "write");
+    if (status == SOCLE_OK && rename(file->temporary, file->path) != 0)
+        status = fail_errno(err, file->path, "put the finished file in place");
+    if (status != SOCLE_OK) unlink(file->temporary);
+    else sync_folder(file->path);
+    free(file->temporary);
+    *file = (struct sc_new_file){ 0 };
+    return status;
 }

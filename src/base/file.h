@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/error.h"
 
@@ -26,5 +27,19 @@ socle_status sc_read_file(const char *path, size_t max_bytes, char **data, size_
 
 // Writes the whole of `data` under `path` or leaves what was there: a temporary file beside it, fsync, rename.
 socle_status sc_write_file(const char *path, const void *data, size_t n_bytes, socle_error *err);
+
+// The same piece by piece, for files larger than memory: begin, any number of puts, end.
+struct sc_new_file {
+    const char *path; // borrowed until the end
+    char *temporary;  // beside it
+    FILE *stream;
+};
+
+// Refuses a path that is a directory, a device or a pipe. Nothing is to be ended when this fails.
+socle_status sc_new_file_begin(const char *path, struct sc_new_file *out, socle_error *err);
+socle_status sc_new_file_put(struct sc_new_file *file, const void *bytes, size_t n_bytes, socle_error *err);
+// Puts the file in its place (fsync, rename) where `status`, that of the writing, is SOCLE_OK and throws it away
+// otherwise. Returns the first failure: `status`, or that of putting it in its place.
+socle_status sc_new_file_end(struct sc_new_file *file, socle_status status, socle_error *err);
 
 #endif

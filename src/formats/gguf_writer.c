@@ -2,20 +2,16 @@
 // and data go to a sink in one pass.
 #include "formats/gguf_writer.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/arena.h"
+#include "base/file.h"
 #include "base/size.h"
 #include "tensor/packed.h"
 #include "formats/gguf_internal.h"
 
-enum { VERSION = 3, ALIGNMENT_DEFAULT = 32, TEMPORARY_TRIES = 100 };
+enum { VERSION = 3, ALIGNMENT_DEFAULT = 32 };
 
 struct pending {
     struct sc_text name;
@@ -347,19 +343,15 @@ socle_status sc_gguf_writer_add_packed(struct sc_gguf_writer *writer, const char
 
 // Where the bytes go: a file, or a buffer when there is none.
 struct sink {
-    const char *name; // for messages
-    FILE *file;
+    struct sc_new_file *file;
     struct sc_buffer *buffer;
 };
 
 static socle_status put(struct sink *sink, const void *bytes, size_t n_bytes, socle_error *err)
 {
-    if (sink->file) {
-        if (fwrite(bytes, 1, n_bytes, sink->file) == n_bytes) return SOCLE_OK;
-        return sc_fail(err, SOCLE_IO, "%s: cannot write: %s", sink->name, strerror(errno));
-    }
+    if (sink->file) return sc_new_file_put(sink->file, bytes, n_bytes, err);
     if (sc_buffer_append(sink->buffer, bytes, n_bytes)) return SOCLE_OK;
-    return sc_fail_memory(err, n_bytes, sink->name);
+    return sc_fail_memory(err, n_bytes, "a GGUF file in memory");
 }
 
 static socle_status put_padding(struct sink *sink, uint64_t n_bytes, socle_error *err)
@@ -437,65 +429,14 @@ static socle_status put_all(const struct sc_gguf_writer *writer, struct sink *si
 socle_status sc_gguf_writer_write_buffer(const struct sc_gguf_writer *writer, struct sc_buffer *buffer,
                                          socle_error *err)
 {
-    struct sink sink = { .name = "a GGUF file in memory", .buffer = buffer };
+    struct sink sink = { .buffer = buffer };
     return put_all(writer, &sink, err);
-}
-
-// A new file beside `path`, with the permissions that the user's mask gives any new file. The caller frees *name.
-static socle_status create_temporary(const char *path, char **name, FILE **file, socle_error *err)
-{
-    size_t n_bytes = strlen(path) + 40;
-    *name = malloc(n_bytes);
-    if (!*name) return sc_fail_memory(err, n_bytes, "a path");
-    int fd = -1;
-    for (int i = 0; i < TEMPORARY_TRIES && fd < 0; i++) {
-        snprintf(*name, n_bytes, "%s.%ld.%d.part", path, (long)getpid(), i);
-        fd = open(*name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (fd < 0 && errno != EEXIST) break;
-    }
-    *file = fd < 0 ? NULL : fdopen(fd, "wb");
-    if (*file) return SOCLE_OK;
-    socle_status status = sc_fail(err, SOCLE_IO, "%s: cannot create: %s", path, strerror(errno));
-    if (fd >= 0) {
-        close(fd);
-        unlink(*name);
-    }
-    free(*name);
-    return status;
-}
-
-// The new name itself should survive a power cut. Folders that cannot be synced are no reason to fail.
-static void sync_folder(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    char *folder = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
-    int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (fd >= 0) {
-        (void)fsync(fd);
-        close(fd);
-    }
-    free(folder);
 }
 
 socle_status sc_gguf_writer_write(const struct sc_gguf_writer *writer, const char *path, socle_error *err)
 {
-    struct sink sink = { .name = path };
-    char *temporary;
-    struct stat info;
-    // Renaming would replace a device or pipe by a file.
-    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
-        return sc_fail(err, SOCLE_IO, "%s: is a %s, expected a file or nothing", path,
-                       S_ISDIR(info.st_mode) ? "directory" : "device or pipe");
-    SC_TRY(create_temporary(path, &temporary, &sink.file, err));
-    socle_status status = put_all(writer, &sink, err);
-    if (status == SOCLE_OK && (fflush(sink.file) != 0 || fsync(fileno(sink.file)) != 0))
-        status = sc_fail(err, SOCLE_IO, "%s: cannot write: %s", path, strerror(errno));
-    if (fclose(sink.file) != 0 && status == SOCLE_OK)
-        status = sc_fail(err, SOCLE_IO, "%s: cannot write: %s", path, strerror(errno));
-    if (status == SOCLE_OK && rename(temporary, path) != 0)
-        status = sc_fail(err, SOCLE_IO, "%s: cannot put the finished file in place: %s", path, strerror(errno));
-    if (status != SOCLE_OK) unlink(temporary);
-    else sync_folder(path);
-    free(temporary);
-    return status;
+    struct sc_new_file file;
+    SC_TRY(sc_new_file_begin(path, &file, err));
+    struct sink sink = { .file = &file };
+    return sc_new_file_end(&file, put_all(writer, &sink, err), err);
 }
