@@ -9,6 +9,7 @@
 #define SOCLE_SOCLE_H
 
 #include "constraint.h"
+#include "convert.h"
 #include "error.h"
 #include "machine.h"
 #include "model.h"

@@ -155,6 +155,9 @@ static void read_rope(struct reader *r, const struct sc_family *family, struct s
     f32(r, "rope.scaling.yarn_beta_fast", &h->yarn_beta_fast);
     f32(r, "rope.scaling.yarn_beta_slow", &h->yarn_beta_slow);
     f32(r, "rope.scaling.yarn_log_multiplier", &h->yarn_log_multiplier);
+    h->yarn_truncate = true;
+    if (r->status == SOCLE_OK) // a key of socle convert's: llama.cpp 0.5.0 always truncates
+        r->status = sc_gguf_get_bool(r->gguf, key_of(r, "rope.scaling.yarn_truncate"), &h->yarn_truncate, r->err);
     read_rope_scaling(r, h);
     // Granite uses this flag to say whether positions turn at all.
     bool turns = true;

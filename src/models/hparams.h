@@ -25,6 +25,7 @@ struct sc_hparams {
     float rope_factor, rope_attn_factor;
     uint32_t rope_n_context_original;
     float yarn_beta_fast, yarn_beta_slow, yarn_log_multiplier;
+    bool yarn_truncate; // its ramp is between whole pairs
     uint32_t no_rope_every; // every so many layers one does not turn (SmolLM3); 0: all turn; 1: none does
 
     // Attention.

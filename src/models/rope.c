@@ -25,8 +25,11 @@ static double floor64(double x)
 // The share of a pair's own frequency: 1 for fast pairs, 0 for slow ones, a ramp between.
 static double yarn_share(const struct sc_hparams *h, double base, uint32_t pair)
 {
-    double low = floor64(yarn_pair(h, base, (double)h->yarn_beta_fast));
-    double high = -floor64(-yarn_pair(h, base, (double)h->yarn_beta_slow));
+    double low = yarn_pair(h, base, (double)h->yarn_beta_fast), high = yarn_pair(h, base, (double)h->yarn_beta_slow);
+    if (h->yarn_truncate) {
+        low = floor64(low);
+        high = -floor64(-high);
+    }
     low = SC_MAX(low, 0.0);
     high = SC_MIN(high, h->n_rot - 1.0);
     double y = (pair - low) / SC_MAX(0.001, high - low);

@@ -1,0 +1,89 @@
+// Shared by the files that convert Hugging Face's folders.
+#ifndef SC_MODELS_HF_INTERNAL_H
+#define SC_MODELS_HF_INTERNAL_H
+
+#include <jansson.h>
+
+#include "base/arena.h"
+#include "formats/gguf_writer.h"
+#include "formats/safetensors.h"
+#include "models/hf.h"
+
+// How a tensor's elements are put in GGUF's order.
+enum sc_hf_order {
+    SC_HF_SAME,
+    SC_HF_ROTARY_Q, // rows of each head from halves (j, j + n/2) to pairs (2j, 2j + 1)
+    SC_HF_ROTARY_K,
+    SC_HF_EVEN,     // [experts][n_embd][2 n_ff]: every other column is the gate's, transposed
+    SC_HF_ODD,      // and the others are up's
+    SC_HF_TURNED,   // [experts][n_ff][n_embd], transposed
+    SC_HF_LATENT_K, // W_k of each head out of kv_b, transposed
+    SC_HF_LATENT_V, // W_v of each head
+};
+
+// A name in a layer, after "model.layers.N."; '*' stands for an expert's number, ".?" at the end for ".weight" or
+// ".bias".
+struct sc_hf_name {
+    const char *theirs, *ours; // ours: after "blk.N."; "" leaves the tensor out
+    enum sc_hf_order order;
+};
+
+struct sc_hf;
+
+struct sc_hf_family {
+    const char *architecture, *model_type, *name; // in config.json, and GGUF's
+    bool pairs;                      // rotary rows are pairs in GGUF and halves here
+    bool norms_add_one;              // norms' weights are stored less 1
+    const struct sc_hf_name *names;  // beside, and before, the common ones; NULL: none
+    void (*config)(struct sc_hf *hf); // beside the common keys; NULL: nothing
+};
+
+const struct sc_hf_family *sc_hf_family_at(size_t i); // NULL past the last
+
+// A conversion. The first failure sticks in `status`; functions then do nothing.
+struct sc_hf {
+    const char *folder;
+    const struct sc_hf_family *family;
+    json_t *document, *config; // config.json, and in it what is about the decoder
+    struct sc_safetensors *weights;
+    struct sc_gguf_writer *writer;
+    struct sc_arena arena;
+    socle_status status;
+    socle_error *err;
+    uint32_t n_vocab, n_layer, n_head, n_head_kv, head_dim, n_expert;
+    uint32_t rank, nope, dim_v; // of latent attention
+    struct sc_hf_result *result;
+    const struct sc_hf_options *options;
+    uint64_t n_done; // bytes written
+};
+
+// ---- hf_config.c
+
+__attribute__((format(printf, 3, 4))) void sc_hf_fail(struct sc_hf *hf, socle_status status, const char *format, ...);
+json_t *sc_hf_read_json(struct sc_hf *hf, const char *name, bool required); // a file of the folder; NULL: absent, or failed
+void sc_hf_config(struct sc_hf *hf);
+// A key of the decoder's configuration, and a key of GGUF ("<family>.NAME") set.
+double sc_hf_number(struct sc_hf *hf, const char *key, double when_absent);
+uint32_t sc_hf_count(struct sc_hf *hf, const char *key, uint32_t when_absent); // a whole number below 2^31
+void sc_hf_set_u32(struct sc_hf *hf, const char *name, uint32_t value);
+void sc_hf_set_f32(struct sc_hf *hf, const char *name, double value);
+void sc_hf_set_bool(struct sc_hf *hf, const char *name, bool value);
+void sc_hf_set_text(struct sc_hf *hf, const char *name, const char *value);
+
+// ---- hf_names.c
+
+void sc_hf_tensors(struct sc_hf *hf);
+extern const struct sc_hf_name sc_hf_common_names[]; // of all families, ended by zeros
+bool sc_hf_has_own(const struct sc_hf_family *family, const char *theirs); // does it read this name in its own way?
+
+// ---- hf_tensors.c
+
+// Adds a tensor of GGUF made from n_from tensors: one, or one for each expert.
+void sc_hf_add(struct sc_hf *hf, const char *name, const struct sc_safetensors_tensor *const *from, size_t n_from,
+               enum sc_hf_order order, float add);
+
+// ---- hf_tokenizer.c
+
+void sc_hf_tokenizer(struct sc_hf *hf);
+
+#endif
