@@ -4,7 +4,7 @@ _socle() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} options
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W 'run inspect tokenize template logits perplexity quantize imatrix pack bench doctor serve key --help --version' -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W 'run inspect tokenize template logits perplexity quantize imatrix convert pack bench doctor serve key --help --version' -- "$current")
         return
     fi
     case $previous in
@@ -46,11 +46,12 @@ _socle() {
             return
         fi ;;
     imatrix) options='--out --context --chunks --json --threads --cpu --overcommit' ;;
+    convert) options='--no-tokenizer' ;;
     pack) options='--verify --threads' ;;
     bench) options='--model --prompt --generate --runs --depth --ops --svg --json --no-limits --batch --cache
         --threads --cpu --overcommit' ;;
     serve) options='--model --models --alias --memory --host --port --tls-cert --tls-key --cors --no-pages --keys
-        --sandbox --context --cache-tokens --cache-dir --cache-disk --running --waiting --predict --timeout --idle
+        --sandbox --context --cache-tokens --cache-dir --cache-disk --running --waiting --predict --pooling --timeout --idle
         --connections --max-body --batch --cache --threads --cpu --overcommit --config --check' ;;
     key)
         options='--db --scopes --expires --requests-per-minute --tokens-per-day --concurrency --days --json'

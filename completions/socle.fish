@@ -1,6 +1,6 @@
 # Completion of socle(1) for fish.
 
-set -l commands run inspect tokenize template logits perplexity quantize imatrix pack bench doctor serve key
+set -l commands run inspect tokenize template logits perplexity quantize imatrix convert pack bench doctor serve key
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -l help -d 'list the commands'
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -l version -d 'show the version'
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a run -d 'answer, converse, or go on with a text'
@@ -11,6 +11,7 @@ complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a logits -d
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a perplexity -d 'how well a model predicts a text'
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a quantize -d 'make a model file smaller'
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a imatrix -d 'which weights matter on a text'
+complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a convert -d 'a GGUF file of a Hugging Face folder, or back'
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a pack -d 'a model file that starts at once'
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a bench -d 'speed of a model'
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a doctor -d 'what this machine can run'
@@ -109,6 +110,8 @@ complete -c socle -n '__fish_seen_subcommand_from imatrix' -s t -l threads -x -d
 complete -c socle -n '__fish_seen_subcommand_from imatrix' -l cpu -x -a 'base avx2 avxvnni avx512 avx512vnni neon dotprod i8mm rvv' -d 'instruction-set level'
 complete -c socle -n '__fish_seen_subcommand_from imatrix' -l overcommit -f -d 'try even if memory seems too small'
 
+complete -c socle -n '__fish_seen_subcommand_from convert' -l no-tokenizer -f -d 'convert the weights alone'
+
 complete -c socle -n '__fish_seen_subcommand_from pack' -l verify -r -F -d 'compare with the checksums'
 complete -c socle -n '__fish_seen_subcommand_from pack' -s t -l threads -x -d 'threads'
 
@@ -151,6 +154,7 @@ complete -c socle -n '__fish_seen_subcommand_from serve' -l cache-disk -x -d 'di
 complete -c socle -n '__fish_seen_subcommand_from serve' -l running -x -d 'answers computed at once'
 complete -c socle -n '__fish_seen_subcommand_from serve' -l waiting -x -d 'further ones that may wait'
 complete -c socle -n '__fish_seen_subcommand_from serve' -s n -l predict -x -d 'tokens of an answer that does not say'
+complete -c socle -n '__fish_seen_subcommand_from serve' -l pooling -x -a 'model mean first last' -d 'of embeddings'
 complete -c socle -n '__fish_seen_subcommand_from serve' -l timeout -x -d 'seconds an answer may take'
 complete -c socle -n '__fish_seen_subcommand_from serve' -l idle -x -d 'close idle connections after'
 complete -c socle -n '__fish_seen_subcommand_from serve' -l connections -x -d 'connections at most'

@@ -127,14 +127,17 @@ static json_t *pre_tokenizer_json(struct tokens *t, size_t row)
     json_t *parts = json_array();
     bool bytes = false;
     (void)t;
-    for (size_t k = 0; k < 4 && pretokenizers[row].patterns[k]; k++) {
+    for (size_t k = 0; k < HF_PATTERNS_MAX && pretokenizers[row].patterns[k]; k++) {
         const char *pattern = pretokenizers[row].patterns[k];
-        bytes = strcmp(pattern, GPT2) == 0;
-        if (bytes)
+        bool splits = strcmp(pattern, GPT2) == 0;
+        bytes = bytes || splits;
+        if (splits)
             json_array_append_new(parts, json_pack("{s:s, s:b, s:b, s:b}", "type", "ByteLevel", "add_prefix_space", 0,
                                                    "trim_offsets", 1, "use_regex", 1));
         else if (strcmp(pattern, DIGITS) == 0)
             json_array_append_new(parts, json_pack("{s:s, s:b}", "type", "Digits", "individual_digits", 1));
+        else if (strcmp(pattern, PUNCTUATION) == 0)
+            json_array_append_new(parts, json_pack("{s:s, s:s}", "type", "Punctuation", "behavior", "Contiguous"));
         else
             json_array_append_new(parts, json_pack("{s:s, s:{s:s}, s:s, s:b}", "type", "Split", "pattern", "Regex",
                                                    pattern, "behavior", "Isolated", "invert", 0));

@@ -1,11 +1,13 @@
 // Pre-tokenizers as tokenizer.json writes them, and their names in GGUF. A Split is its regular expression, a ByteLevel
-// that splits is GPT2, Digits one by one are DIGITS; parts that split nothing do not count. text/pretokenizers.h has the
+// that splits is GPT2, Digits one by one are DIGITS, Punctuation is PUNCTUATION; parts that split nothing do not count. text/pretokenizers.h has the
 // same for our own use, and tests/data/make_pretokenize_cases.py proves that they agree.
 #ifndef SC_MODELS_HF_PRETOKENIZERS_H
 #define SC_MODELS_HF_PRETOKENIZERS_H
 
 #define GPT2 "<GPT2>"
 #define DIGITS "<DIGITS>"
+#define PUNCTUATION "<PUNCTUATION>"
+enum { HF_PATTERNS_MAX = 5 };
 
 #define LINES "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 #define CONTRACTION "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
@@ -21,7 +23,7 @@
 // What the patterns do not say decides between rows of the same: whether characters are composed first (nfc), whether a
 // stretch that is a token is one whatever the merges say (whole), and which family of models it is (NULL: any).
 static const struct {
-    const char *patterns[4];
+    const char *patterns[HF_PATTERNS_MAX];
     bool nfc, whole;
     const char *family, *name;
 } pretokenizers[] = {
@@ -46,6 +48,8 @@ static const struct {
       false,
       NULL,
       "deepseek-v3" },
+    { { "[\\r\\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", "[一-龥ࠀ-一가-\xed\x9f\xbf]+", DIGITS }, false, false, NULL, "deepseek-coder" },
+    { { PUNCTUATION, GPT2, "[0-9][0-9][0-9]" }, false, false, NULL, "falcon" },
     { { O200K("\\p{N}{1,3}", CONTRACTION "?") }, false, false, NULL, "gpt-4o" },
     { { O200K("\\p{N}", "") }, false, true, NULL, "tekken" },
 };

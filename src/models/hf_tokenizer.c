@@ -160,7 +160,7 @@ static void set_tokens(struct tokens *t)
 // ---- what happens before
 
 // Adds what a pre-tokenizer splits by; false when it is not one that is known.
-static bool add_patterns(const json_t *pre, const char *patterns[4], size_t *n)
+static bool add_patterns(const json_t *pre, const char *patterns[HF_PATTERNS_MAX], size_t *n)
 {
     const char *type = type_of(pre), *pattern = NULL;
     if (strcmp(type, "Sequence") == 0) {
@@ -175,11 +175,14 @@ static bool add_patterns(const json_t *pre, const char *patterns[4], size_t *n)
         pattern = json_string_value(json_object_get(how, "Regex"));
     } else if (strcmp(type, "Digits") == 0) {
         if (json_is_true(json_object_get(pre, "individual_digits"))) pattern = DIGITS;
+    } else if (strcmp(type, "Punctuation") == 0) {
+        const char *behavior = json_string_value(json_object_get(pre, "behavior"));
+        if (behavior && strcmp(behavior, "Contiguous") == 0) pattern = PUNCTUATION;
     } else if (strcmp(type, "ByteLevel") == 0) {
         if (json_is_false(json_object_get(pre, "use_regex"))) return true; // bytes as letters, no more
         pattern = GPT2;
     }
-    if (!pattern || *n == 4) return false;
+    if (!pattern || *n == HF_PATTERNS_MAX) return false;
     patterns[(*n)++] = pattern;
     return true;
 }
@@ -209,7 +212,7 @@ static bool same_pattern(const char *known, const char *found)
 
 static const char *find_pretokenizer(struct tokens *t)
 {
-    const char *patterns[4] = { 0 };
+    const char *patterns[HF_PATTERNS_MAX] = { 0 };
     size_t n = 0;
     const json_t *pre = json_object_get(t->document, "pre_tokenizer");
     bool known = add_patterns(pre, patterns, &n), nfc = has_nfc(json_object_get(t->document, "normalizer"));
@@ -218,7 +221,7 @@ static const char *find_pretokenizer(struct tokens *t)
         bool same = pretokenizers[i].nfc == nfc && pretokenizers[i].whole == whole;
         const char *family = pretokenizers[i].family;
         same = same && (!family || strcmp(family, t->hf->family->name) == 0);
-        for (size_t k = 0; same && k < 4; k++) {
+        for (size_t k = 0; same && k < HF_PATTERNS_MAX; k++) {
             const char *own = pretokenizers[i].patterns[k];
             same = own && patterns[k] ? same_pattern(own, patterns[k]) : own == patterns[k];
         }
