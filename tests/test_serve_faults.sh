@@ -192,6 +192,24 @@ stop "the server ends properly"
 start -m "$model" --idle 1 || finish || exit 1
 raw 'POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{"prompt"' 6
 check "a client that stops in the middle is left after --idle seconds" test "$SECONDS" -lt "$((before_raw + 5))"
+# drip TEXT: sends a character every half second, and says after how many seconds the connection was ended (9: it was not).
+drip() {
+    local fd i begin=$SECONDS text=$1
+    exec {fd}<>"/dev/tcp/127.0.0.1/$(port)"
+    printf '%s' "${2:-}" >&"$fd"
+    for ((i = 0; i < 18; i++)); do
+        printf '%s' "${text:i:1}" >&"$fd" || break
+        read -r -t 0.5 -u "$fd" _
+        [ $? -gt 128 ] || break # not a timeout: the end
+    done 2>/dev/null
+    exec {fd}>&-
+    echo $((SECONDS - begin))
+}
+n_faults=$((n_faults + 2))
+check "a client that drips a head is left, too" test "$(drip 'GET /health HTTP/1.1 and so on')" -lt 7
+body='POST /tokenize HTTP/1.1'$'\r\n''Host: a'$'\r\n''Content-Length: 100'$'\r\n\r\n'
+check "... and one that drips a body" test "$(drip '{"content": "dripping' "$body")" -lt 7
+expect 200 '"count":1' "... others are served" /tokenize '{"content": "a"}'
 stop "... the server ends properly"
 
 (ulimit -n 40 && exec "$socle" serve --port 0 -m "$model" ${san:+--sandbox off}) >"$tmp/few.out" 2>"$tmp/few.err" &

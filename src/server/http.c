@@ -287,10 +287,12 @@ static enum MHD_Result take_request(void *context, struct MHD_Connection *connec
         return ex->is_refused && ex->status == 413 ? queue_reply(ex) : MHD_YES;
     }
     if (*n_upload) {
+        links_received(server->links, connection, *n_upload);
         if (!ex->is_ready) take_body(ex, upload, *n_upload);
         *n_upload = 0;
         return MHD_YES;
     }
+    links_complete(server->links, connection);
     if (!ex->is_ready && !ex->is_working) {
         if (ex->route->flags & TAKES_JSON) {
             exchange_work(ex, NULL, NULL);
@@ -313,11 +315,12 @@ static void request_completed(void *context, struct MHD_Connection *connection, 
                               enum MHD_RequestTerminationCode code)
 {
     struct exchange *ex = *state;
-    (void)connection;
+    struct server *server = context;
     (void)code;
+    links_begin(server->links, connection);
     if (!ex) return;
     exchange_leave(ex);
-    server_leave(context, ex);
+    server_leave(server, ex);
     exchange_let_go(ex);
     *state = NULL;
 }
@@ -363,7 +366,7 @@ socle_status http_listen(struct server *server, socle_error *err)
     server->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, take_request, server, MHD_OPTION_EXTERNAL_LOGGER, log_nothing, NULL, MHD_OPTION_SOCK_ADDR,
         (struct sockaddr *)&address, MHD_OPTION_NOTIFY_COMPLETED, request_completed, server,
-        MHD_OPTION_CONNECTION_LIMIT, o->max_connections, MHD_OPTION_CONNECTION_TIMEOUT, o->idle_seconds,
+        MHD_OPTION_NOTIFY_CONNECTION, links_notify, server->links, MHD_OPTION_CONNECTION_LIMIT, o->max_connections, MHD_OPTION_CONNECTION_TIMEOUT, o->idle_seconds,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADERS_MAX, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
         MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY, server->certificate ? tls : &tls[2], MHD_OPTION_END);
     if (server->daemon) return SOCLE_OK;

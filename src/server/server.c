@@ -130,6 +130,7 @@ static void *keep_house(void *argument)
         pthread_mutex_unlock(&s->mutex);
         if (stop) return NULL;
         watch_clients(s);
+        links_end_slow(s->links);
         if (second % 2 == 0) note_history(s, &n_tokens);
     }
 }
@@ -153,7 +154,8 @@ static socle_status begin(struct server *s, socle_error *err)
     }
     if (o->keys) SC_TRY(sc_keys_open(o->keys, NULL, &s->keys, err));
     SC_TRY(served_models_create(&o->models, &s->models, err));
-    s->workers = http_workers_start();
+    s->links = links_create(o->idle_seconds);
+    s->workers = s->links ? http_workers_start() : NULL;
     if (!s->workers) return sc_fail(err, SOCLE_FAILED, "cannot start threads");
     if (pthread_create(&s->housekeeper, NULL, keep_house, s) != 0)
         return sc_fail(err, SOCLE_FAILED, "cannot start a thread");
@@ -241,6 +243,7 @@ void server_stop(struct server *s, double seconds)
     served_models_free(s->models);
     socle_error err;
     if (sc_keys_close(s->keys, &err) != SOCLE_OK) fprintf(stderr, "socle: %s\n", err.message);
+    links_free(s->links);
     free(s->certificate);
     if (s->private_key) explicit_bzero(s->private_key, strlen(s->private_key));
     free(s->private_key);

@@ -13,6 +13,7 @@
 #include <socle/socle.h>
 
 #include "server/exchange.h"
+#include "server/links.h"
 #include "server/models.h"
 
 struct server_options {
@@ -67,6 +68,7 @@ struct server {
     struct served_models *models;
     struct MHD_Daemon *daemon;
     struct workers *workers;
+    struct links *links;
     struct sc_keys *keys;            // NULL: none are asked for
     char *certificate, *private_key; // contents
     double started;
