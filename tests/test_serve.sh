@@ -248,6 +248,8 @@ expect 400 '"param":"response_format"' "a JSON schema that is none" /v1/chat/com
 expect 200 '"object":"response".*"type":"output_text"' "/v1/responses" /v1/responses \
     '{"input": "Tell a tale.", "instructions": "Be brief.", "seed": 1, "max_output_tokens": 8}'
 has "... status and usage" '"status":"incomplete".*"input_tokens":[0-9]+.*"output_tokens":8'
+expect 200 '"max_output_tokens":1,"parallel_tool_calls":false,"tool_choice":"none"' "... says what was asked for" \
+    /v1/responses '{"input": "a", "max_output_tokens": 1, "tool_choice": "none", "parallel_tool_calls": false}'
 expect 200 '^event: response.completed|^event: response.incomplete' "... a stream" /v1/responses \
     '{"input": [{"role": "user", "content": [{"type": "input_text", "text": "Hello"}]}], "seed": 1, "max_output_tokens": 8, "stream": true}'
 for event in created in_progress output_item.added content_part.added output_text.delta output_text.done; do

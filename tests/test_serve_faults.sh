@@ -225,8 +225,17 @@ for fd in "${idle[@]}"; do exec {fd}>&-; done
 expect 200 '"status":"ok"' "more connections than file descriptors: healthy when they left" /health
 stop "... and ends properly"
 
-start -m "$model" --timeout 0.05
+start -m "${chat:-$model}" --timeout 0.05
 expect 504 '"error"' "an answer that takes too long" /v1/completions "$long"
+if [ -n "$chat" ] && [ -z "$san" ]; then
+    cut='"ignore_eos": true, "stream": true'
+    expect 200 '^data: .*"error":\{"message":"the answer was not complete' "... and whose stream has begun" /v1/completions \
+        "{\"prompt\": \"Once\", \"max_tokens\": 400, $cut}"
+    expect 200 '^event: error' "... by the Responses interface" /v1/responses "{\"input\": \"Once\", $cut}"
+    has "... with what went wrong" '"code":"server_error","message":"the answer was not complete.*"type":"error"'
+    expect 200 '^event: error' "... by Anthropic's" /v1/messages \
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"Once\"}], \"max_tokens\": 400, $cut}"
+fi
 expect 200 '"count":1' "... others do not" /tokenize '{"content": "a"}'
 stop "... the server ends properly"
 

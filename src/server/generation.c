@@ -112,7 +112,9 @@ static bool on_token(void *context, const socle_token_event *event)
     begin_once(c->g);
     if (c->g->options.only_prompt && !event->of_prompt) return false;
     if (c->g->options.logprobs && c->g->dialect->token) c->g->dialect->token(c, event);
+    size_t n_reasoned = c->reasoning.n_bytes;
     take_text(c, event->text, event->n_bytes);
+    c->n_reasoning += c->reasoning.n_bytes > n_reasoned;
     return !exchange_is_gone(c->g->ex);
 }
 
@@ -161,8 +163,11 @@ static void end_stream(struct generation *g, const struct choice *failed)
         int status = http_status_of(failed->status);
         bool anthropic = g->ex->route->errors == ERRORS_ANTHROPIC;
         server_note_error(g->ex->server, status, failed->error);
-        exchange_stream_json(g->ex, anthropic ? "error" : NULL,
-                             error_json(g->ex->route->errors, status, code_of(failed->status), NULL, failed->error));
+        if (g->dialect->fail) g->dialect->fail(failed, code_of(failed->status));
+        else
+            exchange_stream_json(
+                g->ex, anthropic ? "error" : NULL,
+                error_json(g->ex->route->errors, status, code_of(failed->status), NULL, failed->error));
     }
     exchange_stream_end(g->ex);
 }
@@ -337,9 +342,11 @@ void generation_count(const struct generation *g, uint32_t *n_prompt, uint32_t *
 
 json_t *openai_usage(const struct generation *g)
 {
-    uint32_t n_prompt, n_cached, n_generated;
+    uint32_t n_prompt, n_cached, n_generated, n_reasoning = 0;
     generation_count(g, &n_prompt, &n_cached, &n_generated);
-    return json_pack("{s:I, s:I, s:I, s:{s:I}}", "prompt_tokens", (json_int_t)n_prompt, "completion_tokens",
+    for (uint32_t i = 0; i < g->n_choices; i++) n_reasoning += g->choices[i].n_reasoning;
+    return json_pack("{s:I, s:I, s:I, s:{s:I}, s:{s:I}}", "prompt_tokens", (json_int_t)n_prompt, "completion_tokens",
                      (json_int_t)n_generated, "total_tokens", (json_int_t)n_prompt + n_generated,
-                     "prompt_tokens_details", "cached_tokens", (json_int_t)n_cached);
+                     "prompt_tokens_details", "cached_tokens", (json_int_t)n_cached, "completion_tokens_details",
+                     "reasoning_tokens", (json_int_t)n_reasoning);
 }

@@ -31,7 +31,7 @@ struct choice {
     json_t *logprobs; // array; with a stream of what was not sent yet
     socle_finish finish;
     char *stop; // the stop string that ended it, or NULL
-    uint32_t n_prompt, n_cached, n_generated;
+    uint32_t n_prompt, n_cached, n_generated, n_reasoning; // tokens; the last within n_generated
     socle_status status;
     char error[1000];
     int open_block; // dialects' own, for streams
@@ -48,6 +48,8 @@ struct dialect {
     void (*piece)(struct choice *c, const struct sc_answer_event *piece);
     void (*end_choice)(struct choice *c);
     void (*end)(struct generation *g);
+    // Of a stream that fails on its way; NULL: the interface's error object, as an event.
+    void (*fail)(const struct choice *failed, const char *code);
     // A token's logprobs, to be added to c->logprobs; NULL: the interface has none.
     void (*token)(struct choice *c, const socle_token_event *event);
     // Otherwise:

@@ -53,17 +53,20 @@ static json_t *response_json(const struct generation *g, bool has_ended)
     if (has_ended)
         usage = json_pack("{s:I, s:{s:I}, s:I, s:{s:i}, s:I}", "input_tokens", (json_int_t)c->n_prompt,
                           "input_tokens_details", "cached_tokens", (json_int_t)c->n_cached, "output_tokens",
-                          (json_int_t)c->n_generated, "output_tokens_details", "reasoning_tokens", 0, "total_tokens",
+                          (json_int_t)c->n_generated, "output_tokens_details", "reasoning_tokens", (int)c->n_reasoning, "total_tokens",
                           (json_int_t)c->n_prompt + c->n_generated);
-    json_t *tools = json_object_get(asked, "tools");
-    return json_pack("{s:s, s:s, s:I, s:s, s:s, s:o, s:n, s:o, s:O?, s:b, s:s, s:o, s:f, s:f, s:o}", "id", g->id,
+    json_t *tools = json_object_get(asked, "tools"), *choice = json_object_get(asked, "tool_choice");
+    bool serial = json_is_false(json_object_get(asked, "parallel_tool_calls")), chosen = choice && !json_is_null(choice);
+    return json_pack("{s:s, s:s, s:I, s:s, s:s, s:o, s:n, s:o, s:O?, s:O?, s:b, s:o, s:o, s:f, s:f, s:o}", "id", g->id,
                      "object", "response", "created_at", (json_int_t)g->created, "model", g->model->id, "status",
                      !has_ended ? "in_progress"
                      : cut      ? "incomplete"
                                 : "completed",
                      "output", has_ended ? output_json(c) : json_array(), "error", "incomplete_details",
                      cut ? json_pack("{s:s}", "reason", "max_output_tokens") : json_null(), "instructions",
-                     json_object_get(asked, "instructions"), "parallel_tool_calls", 1, "tool_choice", "auto", "tools",
+                     json_object_get(asked, "instructions"), "max_output_tokens",
+                     json_object_get(asked, "max_output_tokens"), "parallel_tool_calls", !serial, "tool_choice",
+                     chosen ? json_incref(choice) : json_string("auto"), "tools",
                      json_is_array(tools) ? json_incref(tools) : json_array(), "temperature",
                      (double)g->options.sampling.temperature, "top_p", (double)g->options.sampling.top_p, "usage",
                      usage);
@@ -166,8 +169,15 @@ static void end(struct generation *g)
 
 static json_t *whole(struct generation *g) { return response_json(g, true); }
 
+static void fail(const struct choice *failed, const char *code)
+{
+    struct choice *first = failed->g->choices;
+    send_event(first, "error", json_pack("{s:s, s:s, s:n}", "code", code ? code : "server_error", "message",
+                                         failed->error, "param"));
+}
+
 static const struct dialect dialect = {
-    .id_prefix = "resp_", .begin = begin, .piece = send_piece, .end_choice = end_choice, .end = end, .whole = whole
+    .id_prefix = "resp_", .begin = begin, .piece = send_piece, .end_choice = end_choice, .end = end, .fail = fail, .whole = whole
 };
 
 // ---- conversations: turned into chat completions' messages
