@@ -256,8 +256,9 @@ static void start_all(struct generation *g)
     socle_error err;
     for (uint32_t i = 0; i < g->n_choices; i++) {
         struct choice *c = &g->choices[i];
-        c->status = start_choice(c, &err);
-        if (c->status == SOCLE_OK) continue;
+        socle_status status = start_choice(c, &err);
+        if (status == SOCLE_OK) continue; // it may have ended already: c is its own now
+        c->status = status;
         snprintf(c->error, sizeof c->error, "%s", err.message);
         c->n_prompt = 0; // nothing was computed
         if (!g->dialect->plain) sc_answer_end(&c->reader, take_piece, c);
