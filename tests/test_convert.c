@@ -1,7 +1,7 @@
 // Hugging Face's folders: converted models compute what transformers computes, and tokenize as its tokenizers do.
 //
-// tests/data/hf_cases.json has for each architecture a configuration, the names and shapes of its tensors, and logits by
-// transformers for weights that a rule makes of names and indices (make_hf_cases.py); the folders are written here.
+// tests/data/hf_cases.json has for each architecture a configuration, the names and shapes of its tensors, and logits
+// by transformers for weights that a rule makes of names and indices (make_hf_cases.py); the folders are written here.
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,14 +38,21 @@ static const char *in_folder(const char *name)
 
 static void clear_folder(void)
 {
-    static const char *const names[] = { "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
-                                         "model.safetensors.index.json", "a.safetensors", "b.safetensors", "chat_template.jinja" };
+    static const char *const names[] = { "config.json",
+                                         "model.safetensors",
+                                         "tokenizer.json",
+                                         "tokenizer_config.json",
+                                         "model.safetensors.index.json",
+                                         "a.safetensors",
+                                         "b.safetensors",
+                                         "chat_template.jinja" };
     for (size_t i = 0; i < SC_COUNT(names); i++) unlink(in_folder(names[i]));
 }
 
 static void clear_back(void)
 {
-    static const char *const names[] = { "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json" };
+    static const char *const names[] = { "config.json", "model.safetensors", "tokenizer.json",
+                                         "tokenizer_config.json" };
     char name[400];
     for (size_t i = 0; i < SC_COUNT(names); i++) {
         snprintf(name, sizeof name, "%s/%s", back, names[i]);
@@ -192,7 +199,8 @@ static void check_logits(const json_t *one)
     const char *name = json_string_value(json_object_get(one, "name"));
     json_array_foreach (json_object_get(one, "tokens"), i, token) tokens[i] = (int32_t)json_integer_value(token);
     must(socle_model_load(result, &model, &err), &err);
-    must(socle_session_create(model, &(socle_session_options){ .cache = SOCLE_CACHE_F32, .n_logits = 24 }, &session, &err),
+    must(socle_session_create(model, &(socle_session_options){ .cache = SOCLE_CACHE_F32, .n_logits = 24 }, &session,
+                              &err),
          &err);
     must(socle_evaluate(session, tokens, 24, 0, keep, &found, &err), &err);
     for (size_t p = 0; p < 3; p++)
@@ -234,7 +242,8 @@ static void configurations_of_older_versions_say_the_same(void **state)
     socle_error err;
     for (size_t i = 0; i < SC_COUNT(names); i++) {
         const json_t *one = find_case(cases, names[i]);
-        json_t *config = json_deep_copy(json_object_get(one, "config")), *rope = json_object_get(config, "rope_parameters");
+        json_t *config = json_deep_copy(json_object_get(one, "config")),
+               *rope = json_object_get(config, "rope_parameters");
         json_t *window = json_object_get(rope, "sliding_attention"), *all = json_object_get(rope, "full_attention");
         clear_folder();
         if (all) json_object_set(config, "rope_local_base_freq", json_object_get(window, "rope_theta"));
@@ -265,8 +274,8 @@ static char *read_whole(const char *file, size_t *n)
 
 static char *read_result(size_t *n) { return read_whole(result, n); }
 
-// Back into a folder, and from there again: the same file. (Merges made of scores are more than there were, so the scores
-// made of them are others in the same order: `same` is then false.)
+// Back into a folder, and from there again: the same file. (Merges made of scores are more than there were, so the
+// scores made of them are others in the same order: `same` is then false.)
 static void check_way_back(bool without_text, bool same)
 {
     socle_convert_options o = { .without_text = without_text };
@@ -352,7 +361,8 @@ static void matrices_keep_their_type(void **state)
     json_array_foreach (json_object_get(json, "tensors"), i, tensor) {
         const char *name = json_string_value(json_object_get(tensor, "name"));
         const char *type = json_string_value(json_object_get(tensor, "format"));
-        bool is_f32 = strstr(name, "norm") || strstr(name, "bias") || strstr(name, "sinks") || strstr(name, "ffn_gate_inp");
+        bool is_f32 = strstr(name, "norm") || strstr(name, "bias") || strstr(name, "sinks") ||
+                      strstr(name, "ffn_gate_inp");
         assert_string_equal(type, is_f32 ? "F32" : "BF16");
         n_bf16 += !is_f32;
         n_f32 += is_f32;
@@ -399,7 +409,8 @@ static void what_cannot_be_converted_is_refused_by_name(void **state)
     clear_folder();
     refuse(one, json_object_get(one, "config"), SOCLE_IO, "model.safetensors");
     write_weights(one, "model.safetensors", ALL, SC_SAFETENSORS_F32);
-    change(one, "architectures", json_pack("[s]", "NovelForCausalLM"), SOCLE_UNSUPPORTED, "'NovelForCausalLM' is not known");
+    change(one, "architectures", json_pack("[s]", "NovelForCausalLM"), SOCLE_UNSUPPORTED,
+           "'NovelForCausalLM' is not known");
     change(one, "architectures", NULL, SOCLE_UNSUPPORTED, "is not known");
     change(one, "hidden_size", NULL, SOCLE_BAD_FILE, "hidden_size");
     change(one, "num_hidden_layers", json_string("two"), SOCLE_BAD_FILE, "num_hidden_layers");
@@ -493,7 +504,8 @@ static void a_pre_tokenizer_that_is_not_known_is_refused(void **state)
     json_object_set_new(config, "vocab_size", json_integer(520));
     put("config.json", config);
     write_weights(find_case(cases, "llama"), "model.safetensors", ALL, SC_SAFETENSORS_F32);
-    json_object_set_new(one, "pre_tokenizer", json_pack("{s:s, s:{s:s}}", "type", "Split", "pattern", "Regex", "[aeiou]"));
+    json_object_set_new(one, "pre_tokenizer",
+                        json_pack("{s:s, s:{s:s}}", "type", "Split", "pattern", "Regex", "[aeiou]"));
     put("tokenizer.json", one);
     assert_int_equal(socle_convert(folder, result, NULL, NULL, &err), SOCLE_UNSUPPORTED);
     assert_non_null(strstr(err.message, "[aeiou]"));

@@ -17,8 +17,8 @@ typedef struct socle_convert_options {
 } socle_convert_options;
 
 typedef struct socle_convert_result {
-    char family[32];     // as GGUF calls it
-    char text[120];      // which tokenizer the file has
+    char family[32]; // as GGUF calls it
+    char text[120];  // which tokenizer the file has
     uint64_t n_tensors, n_bytes;
     uint64_t n_left_out; // tensors that are no part of the decoder: vision, layers that predict further tokens
 } socle_convert_result;

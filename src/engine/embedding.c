@@ -11,7 +11,8 @@ static socle_status pooling_of_model(const struct sc_hparams *h, socle_pooling *
                                            SOCLE_POOLING_LAST };
     if (h->pooling >= sizeof known / sizeof *known)
         return sc_fail(err, SOCLE_UNSUPPORTED,
-                       "the model pools by method %u: expected 1 (mean), 2 (first token) or 3 (last token)", h->pooling);
+                       "the model pools by method %u: expected 1 (mean), 2 (first token) or 3 (last token)",
+                       h->pooling);
     *out = known[h->pooling];
     return SOCLE_OK;
 }
@@ -60,7 +61,6 @@ socle_status sc_embedding_finish(struct sc_embedding *e, socle_error *err)
     for (uint32_t i = 0; i < e->n_dimensions; i++) squares += e->sum[i] * e->sum[i];
     if (!(squares - squares == 0.0)) return sc_fail(err, SOCLE_NOT_FINITE, "an embedding is not finite");
     double length = __builtin_sqrt(squares);
-    for (uint32_t i = 0; i < e->n_dimensions; i++)
-        e->vector[i] = squares > 0.0 ? (float)(e->sum[i] / length) : 0.0f;
+    for (uint32_t i = 0; i < e->n_dimensions; i++) e->vector[i] = squares > 0.0 ? (float)(e->sum[i] / length) : 0.0f;
     return SOCLE_OK;
 }

@@ -10,9 +10,9 @@
 struct sc_embedding {
     socle_pooling pooling;
     uint32_t n_embd, n_dimensions;
-    double *sum;    // [n_embd]
-    uint32_t n_in;  // positions that went in, or were passed over
-    float *vector;  // [n_dimensions] once finished
+    double *sum;   // [n_embd]
+    uint32_t n_in; // positions that went in, or were passed over
+    float *vector; // [n_dimensions] once finished
 };
 
 // Errors: SOCLE_BAD_ARGUMENT for more dimensions than the model has, SOCLE_UNSUPPORTED when the model is said to pool

@@ -146,8 +146,9 @@ static void yarn(struct sc_hf *hf, const json_t *rope)
     double all = number_in(rope, "mscale_all_dim", 0);
     sc_hf_set_text(hf, "rope.scaling.type", "yarn");
     sc_hf_set_f32(hf, "rope.scaling.factor", number_in(rope, "factor", 1));
-    sc_hf_set_u32(hf, "rope.scaling.original_context_length",
-                  (uint32_t)number_in(rope, "original_max_position_embeddings", sc_hf_number(hf, "max_position_embeddings", 0)));
+    sc_hf_set_u32(
+        hf, "rope.scaling.original_context_length",
+        (uint32_t)number_in(rope, "original_max_position_embeddings", sc_hf_number(hf, "max_position_embeddings", 0)));
     sc_hf_set_f32(hf, "rope.scaling.yarn_beta_fast", number_in(rope, "beta_fast", 32));
     sc_hf_set_f32(hf, "rope.scaling.yarn_beta_slow", number_in(rope, "beta_slow", 1));
     if (json_is_false(json_object_get(rope, "truncate"))) sc_hf_set_bool(hf, "rope.scaling.yarn_truncate", false);
@@ -290,8 +291,9 @@ static void set_shape(struct sc_hf *hf)
     hf->n_head_kv = sc_hf_count(hf, "num_key_value_heads", hf->n_head);
     hf->n_vocab = sc_hf_count(hf, "vocab_size", 0);
     if (!n_embd || !hf->n_layer || !hf->n_head || !hf->n_head_kv || !hf->n_vocab) {
-        sc_hf_fail(hf, SOCLE_BAD_FILE,
-                   "config.json: expected hidden_size, num_hidden_layers, num_attention_heads and vocab_size of 1 or more");
+        sc_hf_fail(
+            hf, SOCLE_BAD_FILE,
+            "config.json: expected hidden_size, num_hidden_layers, num_attention_heads and vocab_size of 1 or more");
         return;
     }
     hf->head_dim = sc_hf_count(hf, "head_dim", n_embd / hf->n_head);

@@ -16,7 +16,8 @@ static void fail_if_there(struct sc_hf_export *x, const char *name)
     struct stat file;
     snprintf(path, sizeof path, "%s/%s", x->folder, name);
     if (x->status == SOCLE_OK && stat(path, &file) == 0)
-        x->status = sc_fail(x->err, SOCLE_BAD_ARGUMENT, "%s: is there already: give the result a folder of its own", path);
+        x->status = sc_fail(x->err, SOCLE_BAD_ARGUMENT, "%s: is there already: give the result a folder of its own",
+                            path);
 }
 
 void sc_hf_export_json(struct sc_hf_export *x, const char *name, json_t *json)

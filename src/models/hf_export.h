@@ -20,8 +20,8 @@ struct sc_hf_export {
 
 // Writes a JSON file of the folder; takes `json` over.
 void sc_hf_export_json(struct sc_hf_export *x, const char *name, json_t *json);
-json_t *sc_hf_export_config(struct sc_hf_export *x);  // hf_export_config.c
-void sc_hf_export_tensors(struct sc_hf_export *x);    // hf_export_tensors.c
-void sc_hf_export_tokenizer(struct sc_hf_export *x);  // hf_export_tokenizer.c
+json_t *sc_hf_export_config(struct sc_hf_export *x); // hf_export_config.c
+void sc_hf_export_tensors(struct sc_hf_export *x);   // hf_export_tensors.c
+void sc_hf_export_tokenizer(struct sc_hf_export *x); // hf_export_tokenizer.c
 
 #endif

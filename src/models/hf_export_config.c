@@ -5,7 +5,10 @@
 #include "kernels/elementary64.h"
 #include "models/hf_export.h"
 
-static void put_number(json_t *config, const char *key, double value) { json_object_set_new(config, key, json_real(value)); }
+static void put_number(json_t *config, const char *key, double value)
+{
+    json_object_set_new(config, key, json_real(value));
+}
 static void put_count(json_t *config, const char *key, uint32_t value)
 {
     json_object_set_new(config, key, json_integer(value));
@@ -18,7 +21,10 @@ static void fail(struct sc_hf_export *x, const char *what)
 
 static bool is(const struct sc_hf_export *x, const char *name) { return strcmp(x->family->name, name) == 0; }
 
-static bool has_tensor(const struct sc_hf_export *x, const char *name) { return sc_gguf_find_tensor(x->gguf, name) != NULL; }
+static bool has_tensor(const struct sc_hf_export *x, const char *name)
+{
+    return sc_gguf_find_tensor(x->gguf, name) != NULL;
+}
 
 // The binary32 as its shortest decimal: 1e-6 rather than 9.99999997e-07.
 static double shortest(float value)
@@ -85,8 +91,8 @@ static json_t *scaling(struct sc_hf_export *x)
                          list_of(short_factors, n_short));
     if (h->rope_scaling == SC_ROPE_SCALING_YARN) {
         json_t *yarn = json_pack("{s:s, s:f, s:I, s:f, s:f}", "rope_type", "yarn", "factor", shortest(h->rope_factor),
-                                 "original_max_position_embeddings", (json_int_t)h->rope_n_context_original, "beta_fast",
-                                 shortest(h->yarn_beta_fast), "beta_slow", shortest(h->yarn_beta_slow));
+                                 "original_max_position_embeddings", (json_int_t)h->rope_n_context_original,
+                                 "beta_fast", shortest(h->yarn_beta_fast), "beta_slow", shortest(h->yarn_beta_slow));
         if (!h->yarn_truncate) json_object_set_new(yarn, "truncate", json_false());
         float log_multiplier = 0.0f; // 0.1 times it, in the file
         char key[200];
@@ -143,9 +149,11 @@ static void put_experts(struct sc_hf_export *x, json_t *config)
     put_count(config, count, h->n_expert);
     put_count(config, "num_experts_per_tok", h->n_expert_used);
     snprintf(key, sizeof key, "%s.expert_feed_forward_length", x->family->name);
-    if (sc_gguf_get_u32(x->gguf, key, &width, NULL) == SOCLE_OK && width) put_count(config, "moe_intermediate_size", width);
+    if (sc_gguf_get_u32(x->gguf, key, &width, NULL) == SOCLE_OK && width)
+        put_count(config, "moe_intermediate_size", width);
     snprintf(key, sizeof key, "%s.expert_shared_count", x->family->name);
-    if (sc_gguf_get_u32(x->gguf, key, &n_shared, NULL) == SOCLE_OK && n_shared) put_count(config, "n_shared_experts", n_shared);
+    if (sc_gguf_get_u32(x->gguf, key, &n_shared, NULL) == SOCLE_OK && n_shared)
+        put_count(config, "n_shared_experts", n_shared);
     json_object_set_new(config, "norm_topk_prob", json_boolean(h->expert_weights_norm));
     if (!h->kv_lora_rank) return;
     bool grouped = h->n_expert_group > 1, sigmoid = h->expert_gating == SC_GATING_SIGMOID;
@@ -153,7 +161,9 @@ static void put_experts(struct sc_hf_export *x, json_t *config)
     put_number(config, "routed_scaling_factor", shortest(h->expert_weights_scale));
     json_object_set_new(config, "scoring_func", json_string(sigmoid ? "sigmoid" : "softmax"));
     json_object_set_new(config, "topk_method",
-                        json_string(sigmoid ? "noaux_tc" : grouped ? "group_limited_greedy" : "greedy"));
+                        json_string(sigmoid   ? "noaux_tc"
+                                    : grouped ? "group_limited_greedy"
+                                              : "greedy"));
     put_count(config, "n_group", grouped ? h->n_expert_group : 1);
     put_count(config, "topk_group", grouped ? h->n_expert_group_used : 1);
 }

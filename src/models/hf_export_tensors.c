@@ -181,8 +181,9 @@ static void add(struct walk *w, const char *theirs, const struct sc_tensor *t, c
         if (x->status == SOCLE_OK) x->status = sc_fail_memory(x->err, sizeof *v, "a tensor's view");
         return;
     }
-    *v = (struct view){ .x = x, .name = sc_arena_text(&x->arena, theirs, strlen(theirs)), .from = t, .other = other,
-                        .add = plus };
+    *v = (struct view){
+        .x = x, .name = sc_arena_text(&x->arena, theirs, strlen(theirs)), .from = t, .other = other, .add = plus
+    };
     enum sc_safetensors_type type = type_of(x, t);
     v->element_bytes = sc_safetensors_type_bytes(type);
     uint32_t n_dims = view_of(x, v, order, expert, shape);
@@ -229,8 +230,8 @@ static void apply(struct walk *w, uint32_t layer, const struct sc_hf_name *rule,
     uint64_t n = star ? t->shape[2] : 1;
     for (uint64_t e = 0; e < n && w->x->status == SOCLE_OK; e++) {
         if (star)
-            snprintf(theirs, sizeof theirs, "model.layers.%u.%.*s%llu%s", layer, (int)(star - rule->theirs), rule->theirs,
-                     (unsigned long long)e, star + 1);
+            snprintf(theirs, sizeof theirs, "model.layers.%u.%.*s%llu%s", layer, (int)(star - rule->theirs),
+                     rule->theirs, (unsigned long long)e, star + 1);
         else
             snprintf(theirs, sizeof theirs, "model.layers.%u.%.*s%s", layer, n_name, rule->theirs,
                      has_suffix ? suffix : "");

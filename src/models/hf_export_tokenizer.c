@@ -26,10 +26,7 @@ static json_t *text_json(struct tokens *t, struct sc_text text)
     return json;
 }
 
-static struct sc_text text_at(const struct sc_gguf_value *texts, uint64_t i)
-{
-    return texts->strings[i];
-}
+static struct sc_text text_at(const struct sc_gguf_value *texts, uint64_t i) { return texts->strings[i]; }
 
 static int64_t type_at(const struct tokens *t, uint64_t i)
 {
@@ -51,10 +48,9 @@ static void split_tokens(struct tokens *t, json_t *vocabulary, json_t *added)
         if (!is_added || type == SC_TOKEN_UNKNOWN)
             json_object_setn_new(vocabulary, text.data, text.n_bytes, json_integer((json_int_t)i));
         if (is_added)
-            json_array_append_new(
-                added, json_pack("{s:I, s:O, s:b, s:b, s:b, s:b, s:b}", "id", (json_int_t)i, "content", content,
-                                 "single_word", 0, "lstrip", 0, "rstrip", 0, "normalized", 0, "special",
-                                 type != SC_TOKEN_USER_DEFINED));
+            json_array_append_new(added, json_pack("{s:I, s:O, s:b, s:b, s:b, s:b, s:b}", "id", (json_int_t)i,
+                                                   "content", content, "single_word", 0, "lstrip", 0, "rstrip", 0,
+                                                   "normalized", 0, "special", type != SC_TOKEN_USER_DEFINED));
         json_decref(content);
     }
 }
@@ -68,8 +64,9 @@ static json_t *merges_json(struct tokens *t)
         size_t left = space ? (size_t)(space - merge.data) : 0;
         if (!space) fail(t, "a merge is no pair of tokens");
         else
-            json_array_append_new(list, json_pack("[o, o]", text_json(t, (struct sc_text){ merge.data, left }),
-                                                  text_json(t, (struct sc_text){ space + 1, merge.n_bytes - left - 1 })));
+            json_array_append_new(list,
+                                  json_pack("[o, o]", text_json(t, (struct sc_text){ merge.data, left }),
+                                            text_json(t, (struct sc_text){ space + 1, merge.n_bytes - left - 1 })));
     }
     return list;
 }
@@ -210,17 +207,19 @@ static json_t *pieces_json(struct tokens *t, json_t *vocabulary, json_t *added)
     sc_gguf_get_bool(t->x->gguf, "tokenizer.ggml.add_space_prefix", &space, NULL);
     json_t *normalizers = json_array(), *merges = merges_by_score(t, vocabulary);
     int64_t unknown = role(t, "tokenizer.ggml.unknown_token_id");
-    if (space) json_array_append_new(normalizers, json_pack("{s:s, s:s}", "type", "Prepend", "prepend", "\xe2\x96\x81"));
+    if (space)
+        json_array_append_new(normalizers, json_pack("{s:s, s:s}", "type", "Prepend", "prepend", "\xe2\x96\x81"));
     json_array_append_new(normalizers, json_pack("{s:s, s:{s:s}, s:s}", "type", "Replace", "pattern", "String", " ",
                                                  "content", "\xe2\x96\x81"));
     struct sc_text unk = unknown >= 0 ? text_at(t->texts, (uint64_t)unknown) : sc_text_of("<unk>");
     json_t *model = json_pack("{s:s, s:s%, s:b, s:b, s:b, s:o, s:o}", "type", "BPE", "unk_token", unk.data, unk.n_bytes,
-                              "fuse_unk", 1, "byte_fallback", 1, "ignore_merges", 0, "vocab", vocabulary, "merges", merges);
+                              "fuse_unk", 1, "byte_fallback", 1, "ignore_merges", 0, "vocab", vocabulary, "merges",
+                              merges);
     json_t *decoders = json_pack("[{s:s, s:{s:s}, s:s}, {s:s}, {s:s}]", "type", "Replace", "pattern", "String",
                                  "\xe2\x96\x81", "content", " ", "type", "ByteFallback", "type", "Fuse");
     if (space)
-        json_array_append_new(decoders, json_pack("{s:s, s:s, s:i, s:i}", "type", "Strip", "content", " ", "start", 1,
-                                                  "stop", 0));
+        json_array_append_new(
+            decoders, json_pack("{s:s, s:s, s:i, s:i}", "type", "Strip", "content", " ", "start", 1, "stop", 0));
     return json_pack("{s:s, s:n, s:n, s:o, s:{s:s, s:o}, s:n, s:o, s:{s:s, s:o}, s:o}", "version", "1.0", "truncation",
                      "padding", "added_tokens", added, "normalizer", "type", "Sequence", "normalizers", normalizers,
                      "pre_tokenizer", "post_processor", post_processor_json(t), "decoder", "type", "Sequence",
@@ -232,12 +231,12 @@ static json_t *bytes_json(struct tokens *t, json_t *vocabulary, json_t *added)
     size_t row = find_row(t);
     json_t *normalizer = pretokenizers[row].nfc ? json_pack("{s:s}", "type", "NFC") : json_null();
     json_t *model = json_pack("{s:s, s:n, s:b, s:b, s:b, s:o, s:o}", "type", "BPE", "unk_token", "fuse_unk", 0,
-                              "byte_fallback", 0, "ignore_merges", pretokenizers[row].whole, "vocab", vocabulary, "merges",
-                              merges_json(t));
-    return json_pack("{s:s, s:n, s:n, s:o, s:o, s:o, s:o, s:{s:s, s:b, s:b, s:b}, s:o}", "version", "1.0",
-                     "truncation", "padding", "added_tokens", added, "normalizer", normalizer, "pre_tokenizer",
-                     pre_tokenizer_json(t, row), "post_processor", post_processor_json(t), "decoder", "type", "ByteLevel",
-                     "add_prefix_space", 0, "trim_offsets", 1, "use_regex", 1, "model", model);
+                              "byte_fallback", 0, "ignore_merges", pretokenizers[row].whole, "vocab", vocabulary,
+                              "merges", merges_json(t));
+    return json_pack("{s:s, s:n, s:n, s:o, s:o, s:o, s:o, s:{s:s, s:b, s:b, s:b}, s:o}", "version", "1.0", "truncation",
+                     "padding", "added_tokens", added, "normalizer", normalizer, "pre_tokenizer",
+                     pre_tokenizer_json(t, row), "post_processor", post_processor_json(t), "decoder", "type",
+                     "ByteLevel", "add_prefix_space", 0, "trim_offsets", 1, "use_regex", 1, "model", model);
 }
 
 static json_t *config_json(struct tokens *t)
@@ -246,7 +245,8 @@ static json_t *config_json(struct tokens *t)
                                             { "eos_token", "tokenizer.ggml.eos_token_id" },
                                             { "unk_token", "tokenizer.ggml.unknown_token_id" },
                                             { "pad_token", "tokenizer.ggml.padding_token_id" } };
-    json_t *config = json_pack("{s:s, s:b}", "tokenizer_class", "PreTrainedTokenizerFast", "clean_up_tokenization_spaces", 0);
+    json_t *config = json_pack("{s:s, s:b}", "tokenizer_class", "PreTrainedTokenizerFast",
+                               "clean_up_tokenization_spaces", 0);
     struct sc_text template = { 0 };
     for (size_t i = 0; i < SC_COUNT(roles); i++) {
         int64_t id = role(t, roles[i][1]);

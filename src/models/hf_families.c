@@ -94,7 +94,8 @@ static void smollm3(struct sc_hf *hf)
     size_t i;
     json_array_foreach (layers, i, turns)
         if ((json_integer_value(turns) != 0) != ((i + 1) % 4 != 0))
-            sc_hf_fail(hf, SOCLE_UNSUPPORTED, "config.json, key 'no_rope_layers': expected that every fourth layer does not turn");
+            sc_hf_fail(hf, SOCLE_UNSUPPORTED,
+                       "config.json, key 'no_rope_layers': expected that every fourth layer does not turn");
 }
 
 static void deepseek2(struct sc_hf *hf)
@@ -104,8 +105,9 @@ static void deepseek2(struct sc_hf *hf)
     hf->nope = sc_hf_count(hf, "qk_nope_head_dim", 0);
     hf->dim_v = sc_hf_count(hf, "v_head_dim", 0);
     if (!rotary || !hf->rank || !hf->nope || !hf->dim_v) {
-        sc_hf_fail(hf, SOCLE_BAD_FILE,
-                   "config.json: latent attention needs kv_lora_rank, qk_nope_head_dim, qk_rope_head_dim and v_head_dim");
+        sc_hf_fail(
+            hf, SOCLE_BAD_FILE,
+            "config.json: latent attention needs kv_lora_rank, qk_nope_head_dim, qk_rope_head_dim and v_head_dim");
         return;
     }
     if (q_rank) sc_hf_set_u32(hf, "attention.q_lora_rank", q_rank);
@@ -122,33 +124,56 @@ static void deepseek2(struct sc_hf *hf)
 static const struct sc_hf_family families[] = {
     { .architecture = "LlamaForCausalLM", .model_type = "llama", .name = "llama", .pairs = true },
     { .architecture = "MistralForCausalLM", .model_type = "mistral", .name = "llama", .pairs = true },
-    { .architecture = "MixtralForCausalLM", .model_type = "mixtral", .name = "llama", .pairs = true, .names = mixtral_names },
+    { .architecture = "MixtralForCausalLM",
+      .model_type = "mixtral",
+      .name = "llama",
+      .pairs = true,
+      .names = mixtral_names },
     { .architecture = "Qwen2ForCausalLM", .model_type = "qwen2", .name = "qwen2" },
     { .architecture = "Qwen3ForCausalLM", .model_type = "qwen3", .name = "qwen3" },
     { .architecture = "Qwen3MoeForCausalLM", .model_type = "qwen3_moe", .name = "qwen3moe" },
-    { .architecture = "Gemma2ForCausalLM", .model_type = "gemma2",
+    { .architecture = "Gemma2ForCausalLM",
+      .model_type = "gemma2",
       .name = "gemma2",
       .norms_add_one = true,
       .names = gemma_names,
       .config = gemma2 },
-    { .architecture = "Gemma3ForCausalLM", .model_type = "gemma3_text",
+    { .architecture = "Gemma3ForCausalLM",
+      .model_type = "gemma3_text",
       .name = "gemma3",
       .norms_add_one = true,
       .names = gemma_names,
       .config = query_scale },
-    { .architecture = "Gemma3ForConditionalGeneration", .model_type = "gemma3",
+    { .architecture = "Gemma3ForConditionalGeneration",
+      .model_type = "gemma3",
       .name = "gemma3",
       .norms_add_one = true,
       .names = gemma_names,
       .config = query_scale },
     { .architecture = "Phi3ForCausalLM", .model_type = "phi3", .name = "phi3", .names = phi3_names },
     { .architecture = "Glm4ForCausalLM", .model_type = "glm4", .name = "glm4", .names = glm4_names },
-    { .architecture = "GraniteForCausalLM", .model_type = "granite", .name = "granite", .pairs = true, .config = granite },
-    { .architecture = "SmolLM3ForCausalLM", .model_type = "smollm3", .name = "smollm3", .pairs = true, .config = smollm3 },
+    { .architecture = "GraniteForCausalLM",
+      .model_type = "granite",
+      .name = "granite",
+      .pairs = true,
+      .config = granite },
+    { .architecture = "SmolLM3ForCausalLM",
+      .model_type = "smollm3",
+      .name = "smollm3",
+      .pairs = true,
+      .config = smollm3 },
     { .architecture = "GptOssForCausalLM", .model_type = "gpt_oss", .name = "gpt-oss", .names = gpt_oss_names },
     { .architecture = "DeepseekForCausalLM", .model_type = "deepseek", .name = "deepseek", .pairs = true },
-    { .architecture = "DeepseekV2ForCausalLM", .model_type = "deepseek_v2", .name = "deepseek2", .names = deepseek2_names, .config = deepseek2 },
-    { .architecture = "DeepseekV3ForCausalLM", .model_type = "deepseek_v3", .name = "deepseek2", .names = deepseek2_names, .config = deepseek2 },
+    { .architecture = "DeepseekV2ForCausalLM",
+      .model_type = "deepseek_v2",
+      .name = "deepseek2",
+      .names = deepseek2_names,
+      .config = deepseek2 },
+    { .architecture = "DeepseekV3ForCausalLM",
+      .model_type = "deepseek_v3",
+      .name = "deepseek2",
+      .names = deepseek2_names,
+      .config = deepseek2 },
 };
 
 const struct sc_hf_family *sc_hf_family_at(size_t i) { return i < SC_COUNT(families) ? &families[i] : NULL; }

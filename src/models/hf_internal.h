@@ -32,10 +32,10 @@ struct sc_hf;
 
 struct sc_hf_family {
     const char *architecture, *model_type, *name; // in config.json, and GGUF's
-    bool pairs;                      // rotary rows are pairs in GGUF and halves here
-    bool norms_add_one;              // norms' weights are stored less 1
-    const struct sc_hf_name *names;  // beside, and before, the common ones; NULL: none
-    void (*config)(struct sc_hf *hf); // beside the common keys; NULL: nothing
+    bool pairs;                                   // rotary rows are pairs in GGUF and halves here
+    bool norms_add_one;                           // norms' weights are stored less 1
+    const struct sc_hf_name *names;               // beside, and before, the common ones; NULL: none
+    void (*config)(struct sc_hf *hf);             // beside the common keys; NULL: nothing
 };
 
 const struct sc_hf_family *sc_hf_family_at(size_t i); // NULL past the last
@@ -60,7 +60,8 @@ struct sc_hf {
 // ---- hf_config.c
 
 __attribute__((format(printf, 3, 4))) void sc_hf_fail(struct sc_hf *hf, socle_status status, const char *format, ...);
-json_t *sc_hf_read_json(struct sc_hf *hf, const char *name, bool required); // a file of the folder; NULL: absent, or failed
+json_t *sc_hf_read_json(struct sc_hf *hf, const char *name,
+                        bool required); // a file of the folder; NULL: absent, or failed
 void sc_hf_config(struct sc_hf *hf);
 // A key of the decoder's configuration, and a key of GGUF ("<family>.NAME") set.
 double sc_hf_number(struct sc_hf *hf, const char *key, double when_absent);
@@ -73,7 +74,7 @@ void sc_hf_set_text(struct sc_hf *hf, const char *name, const char *value);
 // ---- hf_names.c
 
 void sc_hf_tensors(struct sc_hf *hf);
-extern const struct sc_hf_name sc_hf_common_names[]; // of all families, ended by zeros
+extern const struct sc_hf_name sc_hf_common_names[];                       // of all families, ended by zeros
 bool sc_hf_has_own(const struct sc_hf_family *family, const char *theirs); // does it read this name in its own way?
 
 // ---- hf_tensors.c

@@ -97,8 +97,7 @@ static void write_name(char out[300], const struct walk *w, uint32_t layer, cons
 {
     const char *star = strchr(theirs, '*');
     size_t n = (size_t)snprintf(out, 300, "%slayers.%u.", w->prefix, layer);
-    if (star)
-        n += (size_t)snprintf(out + n, 300 - n, "%.*s%u%s", (int)(star - theirs), theirs, expert, star + 1);
+    if (star) n += (size_t)snprintf(out + n, 300 - n, "%.*s%u%s", (int)(star - theirs), theirs, expert, star + 1);
     else n += (size_t)snprintf(out + n, 300 - n, "%s", theirs);
     if (n > 2 && n < 300 && strcmp(out + n - 2, ".?") == 0) snprintf(out + n - 2, 300 - n + 2, "%s", suffix);
 }
@@ -119,7 +118,8 @@ static void apply(struct walk *w, uint32_t layer, const struct sc_hf_name *rule,
         write_name(theirs, w, layer, rule->theirs, e, suffix);
         from[e] = find(w, theirs);
         if (!from[e]) {
-            sc_hf_fail(hf, SOCLE_BAD_FILE, "there is no tensor '%s', but config.json has %u experts", theirs, hf->n_expert);
+            sc_hf_fail(hf, SOCLE_BAD_FILE, "there is no tensor '%s', but config.json has %u experts", theirs,
+                       hf->n_expert);
             return;
         }
     }

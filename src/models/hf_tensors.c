@@ -13,7 +13,7 @@ struct view {
     size_t n_from;
     uint64_t size[4], stride[4], offset; // in elements
     size_t element_bytes;
-    bool to_f32; // a row is then all of the inner three sizes or, without several matrices, of all
+    bool to_f32;      // a row is then all of the inner three sizes or, without several matrices, of all
     uint64_t f32_row; // elements of such a row
     float add;
 };
@@ -100,8 +100,7 @@ static void set(struct view *v, const uint64_t size[4], const uint64_t stride[4]
 static void view_rotary(struct view *v, uint64_t rows, uint64_t columns, uint64_t heads)
 {
     uint64_t half = heads ? rows / heads / 2 : 0;
-    set(v, (uint64_t[]){ heads, half, 2, columns },
-        (uint64_t[]){ 2 * half * columns, columns, half * columns, 1 });
+    set(v, (uint64_t[]){ heads, half, 2, columns }, (uint64_t[]){ 2 * half * columns, columns, half * columns, 1 });
 }
 
 // False: the shape does not suit the order.
@@ -123,8 +122,7 @@ static bool view_of(struct sc_hf *hf, struct view *v, enum sc_hf_order order)
     if (order == SC_HF_EVEN || order == SC_HF_ODD) {
         v->offset = order == SC_HF_ODD;
         if (t->n_dims == 2) set(v, (uint64_t[]){ s[0], 1, 1, s[1] / 2 }, (uint64_t[]){ s[1], 0, 0, 2 });
-        else
-            set(v, (uint64_t[]){ s[0], 1, s[2] / 2, s[1] }, (uint64_t[]){ s[1] * s[2], 0, 2, s[2] });
+        else set(v, (uint64_t[]){ s[0], 1, s[2] / 2, s[1] }, (uint64_t[]){ s[1] * s[2], 0, 2, s[2] });
         return (t->n_dims == 2 && s[1] % 2 == 0) || (t->n_dims == 3 && s[2] % 2 == 0);
     }
     if (order == SC_HF_TURNED) {

@@ -62,7 +62,8 @@ static void read_vocabulary(struct tokens *t)
     const char *text, *unknown = json_string_value(json_object_get(t->model, "unk_token"));
     bool falls_back = json_is_true(json_object_get(t->model, "byte_fallback"));
     size_t i;
-    if (!json_is_object(vocabulary)) sc_hf_fail(t->hf, SOCLE_BAD_FILE, "tokenizer.json: there is no object 'model.vocab'");
+    if (!json_is_object(vocabulary))
+        sc_hf_fail(t->hf, SOCLE_BAD_FILE, "tokenizer.json: there is no object 'model.vocab'");
     json_object_foreach (vocabulary, text, id) {
         size_t n = strlen(text);
         int32_t type = unknown && strcmp(text, unknown) == 0 ? SC_TOKEN_UNKNOWN : SC_TOKEN_NORMAL;
@@ -76,7 +77,9 @@ static void read_vocabulary(struct tokens *t)
         if (!own) continue;
         bool is_unknown = unknown && strcmp(own, unknown) == 0;
         if (!put(t, own, json_string_length(content), json_object_get(added, "id"),
-                 is_unknown ? SC_TOKEN_UNKNOWN : special ? SC_TOKEN_CONTROL : SC_TOKEN_USER_DEFINED))
+                 is_unknown ? SC_TOKEN_UNKNOWN
+                 : special  ? SC_TOKEN_CONTROL
+                            : SC_TOKEN_USER_DEFINED))
             return;
     }
 }
@@ -143,8 +146,7 @@ static void score(struct tokens *t)
         joined[left + right] = '\0';
         const json_t *id = json_object_get(vocabulary, joined);
         json_int_t i = json_integer_value(id);
-        if (json_is_integer(id) && i >= 0 && i < (json_int_t)t->n && t->scores[i] < -9e5f)
-            t->scores[i] = -(float)rank;
+        if (json_is_integer(id) && i >= 0 && i < (json_int_t)t->n && t->scores[i] < -9e5f) t->scores[i] = -(float)rank;
     }
 }
 
@@ -344,8 +346,8 @@ static void convert(struct tokens *t)
     set_bool(hf, "tokenizer.ggml.add_bos_token", adds(t, "add_bos_token", false));
     set_bool(hf, "tokenizer.ggml.add_eos_token", adds(t, "add_eos_token", true));
     set_template(t);
-    snprintf(hf->result->text, sizeof hf->result->text, "%s%s%s, %u tokens", pieces ? "SentencePiece" : "byte-level BPE",
-             pre ? ", " : "", pre ? pre : "", t->n);
+    snprintf(hf->result->text, sizeof hf->result->text, "%s%s%s, %u tokens",
+             pieces ? "SentencePiece" : "byte-level BPE", pre ? ", " : "", pre ? pre : "", t->n);
 }
 
 void sc_hf_tokenizer(struct sc_hf *hf)

@@ -18,7 +18,7 @@ struct kept_form {
     struct kept_form *next;
 };
 
-struct kept_forms *kept_forms_create(void); // NULL: no memory
+struct kept_forms *kept_forms_create(void);     // NULL: no memory
 void kept_forms_free(struct kept_forms *forms); // none may be in use; NULL is fine
 
 // The form, compiled or found; give it back. Errors: those of socle_constraint_create.

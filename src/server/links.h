@@ -9,7 +9,7 @@ struct links;
 
 // A request, its body included, may take twice idle_seconds, and a second more for every 16 KiB that came of it.
 struct links *links_create(uint32_t idle_seconds); // NULL: no memory
-void links_free(struct links *links); // NULL is fine; no connection is left
+void links_free(struct links *links);              // NULL is fine; no connection is left
 
 // For MHD_OPTION_NOTIFY_CONNECTION, with the links as its context.
 void links_notify(void *links, struct MHD_Connection *connection, void **socket_context,

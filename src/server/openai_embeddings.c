@@ -26,7 +26,7 @@ struct batch {
     uint32_t n_dimensions;
     bool base64;
 
-    pthread_mutex_t mutex; // of all below
+    pthread_mutex_t mutex;               // of all below
     size_t next;                         // to be started
     size_t put_off[OPEN_MAX], n_put_off; // tried in vain: too many requests were waiting
     size_t n_open;                       // that run, and at first those that may
@@ -48,8 +48,7 @@ static json_t *base64_json(const uint8_t *bytes, size_t n)
     for (size_t i = 0; i < n_text / 4; i++) {
         uint32_t three = 0;
         for (size_t j = 0; j < 3; j++) three = three << 8 | (3 * i + j < n ? bytes[3 * i + j] : 0u);
-        for (size_t j = 0; j < 4; j++)
-            text[4 * i + j] = j > n - 3 * i ? '=' : letters[three >> (18 - 6 * j) & 63];
+        for (size_t j = 0; j < 4; j++) text[4 * i + j] = j > n - 3 * i ? '=' : letters[three >> (18 - 6 * j) & 63];
     }
     json_t *json = json_stringn(text, n_text);
     free(text);

@@ -70,12 +70,25 @@ static void update_each(json_t *many, unsigned depth)
 // Only where schemas stand: a property may be called "items", an example may hold an "id".
 static void update_inside(json_t *schema, unsigned depth)
 {
-    static const char *const single[] = { "additionalProperties", "unevaluatedProperties", "propertyNames",
-                                          "items",                "unevaluatedItems",      "contains",
-                                          "not",                  "if",                    "then",
+    static const char *const single[] = { "additionalProperties",
+                                          "unevaluatedProperties",
+                                          "propertyNames",
+                                          "items",
+                                          "unevaluatedItems",
+                                          "contains",
+                                          "not",
+                                          "if",
+                                          "then",
                                           "else" };
-    static const char *const many[] = { "allOf",       "anyOf", "oneOf",       "prefixItems",       "properties",
-                                        "definitions", "$defs", "dependentSchemas", "patternProperties" };
+    static const char *const many[] = { "allOf",
+                                        "anyOf",
+                                        "oneOf",
+                                        "prefixItems",
+                                        "properties",
+                                        "definitions",
+                                        "$defs",
+                                        "dependentSchemas",
+                                        "patternProperties" };
     for (size_t i = 0; i < SC_COUNT(single); i++) update(json_object_get(schema, single[i]), depth);
     for (size_t i = 0; i < SC_COUNT(many); i++) update_each(json_object_get(schema, many[i]), depth);
 }
