@@ -57,7 +57,9 @@ static socle_status write_row(void *user, uint64_t row, void *out, socle_error *
     }
     for (size_t d = 3; d-- > 0; rest /= v->size[d]) i[d] = rest % v->size[d];
     uint64_t begin = v->offset + i[0] * v->stride[0] + i[1] * v->stride[1] + i[2] * v->stride[2];
-    for (uint64_t j = 0; j < n; j++) {
+    bool whole = !v->other && v->stride[3] == 1;
+    if (whole) memcpy(out, at(v->from, begin, v->element_bytes), n * v->element_bytes);
+    for (uint64_t j = 0; j < n && !whole; j++) {
         const struct sc_tensor *from = v->other && j % 2 ? v->other : v->from;
         uint64_t step = v->other ? j / 2 : j;
         memcpy((char *)out + j * v->element_bytes, at(from, begin + step * v->stride[3], v->element_bytes),
