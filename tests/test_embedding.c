@@ -15,30 +15,9 @@
 
 #include "base/size.h"
 #include "fixtures.h"
+#include "tales_model.h"
 
 enum { DIMENSIONS = 256 };
-
-static socle_model *model;
-
-static void must(socle_status status, const socle_error *err)
-{
-    if (status != SOCLE_OK) fail_msg("%s: %s", socle_status_name(status), err->message);
-}
-
-static int load(void **state)
-{
-    socle_error err;
-    (void)state;
-    must(socle_model_load(SC_SOURCE_ROOT "/share/tales.gguf", &model, &err), &err);
-    return 0;
-}
-
-static int unload(void **state)
-{
-    (void)state;
-    socle_model_free(model);
-    return 0;
-}
 
 // ---- a text and its vector
 

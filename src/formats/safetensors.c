@@ -38,13 +38,20 @@ static int compare_entries(const void *a, const void *b)
     return compare_texts((*x)->tensor.name, (*y)->tensor.name);
 }
 
-static const struct sc_safetensors_entry *find_entry(const struct sc_safetensors *st, struct sc_text name)
+bool sc_safetensors_index(const struct sc_safetensors *st, struct sc_text name, uint64_t *i)
 {
     const struct sc_safetensors_entry wanted = { .tensor.name = name }, *pointer = &wanted;
-    if (st->n_entries == 0 || name.n_bytes == 0) return NULL;
+    if (st->n_entries == 0 || name.n_bytes == 0) return false;
     const struct sc_safetensors_entry **found = bsearch(&pointer, st->by_name, st->n_entries, sizeof *st->by_name,
                                                         compare_entries);
-    return found ? *found : NULL;
+    if (found) *i = (uint64_t)(found - st->by_name);
+    return found != NULL;
+}
+
+static const struct sc_safetensors_entry *find_entry(const struct sc_safetensors *st, struct sc_text name)
+{
+    uint64_t i;
+    return sc_safetensors_index(st, name, &i) ? st->by_name[i] : NULL;
 }
 
 // Sorts the look-up table and refuses tensors that are in two files.

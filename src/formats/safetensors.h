@@ -18,6 +18,7 @@
 #ifndef SC_FORMATS_SAFETENSORS_H
 #define SC_FORMATS_SAFETENSORS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -76,5 +77,6 @@ uint64_t sc_safetensors_n(const struct sc_safetensors *st);
 const struct sc_safetensors_tensor *sc_safetensors_at(const struct sc_safetensors *st, uint64_t i);
 const struct sc_safetensors_tensor *sc_safetensors_find(const struct sc_safetensors *st,
                                                         struct sc_text name); // NULL when absent
+bool sc_safetensors_index(const struct sc_safetensors *st, struct sc_text name, uint64_t *i); // false when absent
 
 #endif

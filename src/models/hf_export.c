@@ -50,10 +50,23 @@ static const struct sc_hf_family *family_of(const struct sc_hparams *h, const ch
     return found;
 }
 
-static void export(struct sc_hf_export *x)
+// What is written, and what would be taken for it.
+static const char *const file_names[] = { "config.json", "model.safetensors", "model.safetensors.index.json",
+                                          "tokenizer.json", "tokenizer_config.json" };
+
+// After a failure: none of the files was there before.
+static void remove_files(const struct sc_hf_export *x, bool folder_is_new)
 {
-    static const char *const names[] = { "config.json", "model.safetensors", "model.safetensors.index.json",
-                                         "tokenizer.json", "tokenizer_config.json" };
+    char path[4096];
+    for (size_t i = 0; i < SC_COUNT(file_names); i++) {
+        snprintf(path, sizeof path, "%s/%s", x->folder, file_names[i]);
+        unlink(path);
+    }
+    if (folder_is_new) rmdir(x->folder);
+}
+
+static void find_out(struct sc_hf_export *x)
+{
     struct sc_text name = { 0 };
     x->status = sc_gguf_get_text(x->gguf, "general.architecture", &name, x->err);
     const struct sc_family *family = sc_family_find(name);
@@ -69,15 +82,22 @@ static void export(struct sc_hf_export *x)
         return;
     }
     x->result->family = x->family->name;
-    if (mkdir(x->folder, 0777) != 0 && errno != EEXIST)
-        x->status = sc_fail(x->err, SOCLE_IO, "%s: %s", x->folder, strerror(errno));
-    for (size_t i = 0; i < SC_COUNT(names); i++) fail_if_there(x, names[i]);
+}
+
+static void export(struct sc_hf_export *x)
+{
+    find_out(x);
+    if (x->status != SOCLE_OK) return;
+    bool is_new = mkdir(x->folder, 0777) == 0;
+    if (!is_new && errno != EEXIST) x->status = sc_fail(x->err, SOCLE_IO, "%s: %s", x->folder, strerror(errno));
+    for (size_t i = 0; i < SC_COUNT(file_names); i++) fail_if_there(x, file_names[i]);
     if (x->status != SOCLE_OK) return;
     json_t *config = sc_hf_export_config(x);
     sc_hf_export_tensors(x); // first: it checks the types
     sc_hf_export_json(x, "config.json", config);
     if (!x->options->without_text) sc_hf_export_tokenizer(x);
     else snprintf(x->result->text, sizeof x->result->text, "none");
+    if (x->status != SOCLE_OK) remove_files(x, is_new);
 }
 
 socle_status sc_hf_write(const char *gguf, const char *folder, const struct sc_hf_options *options,

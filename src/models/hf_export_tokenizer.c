@@ -119,11 +119,10 @@ static json_t *merges_by_score(struct tokens *t, const json_t *vocabulary)
 
 // ---- what happens before and after
 
-static json_t *pre_tokenizer_json(struct tokens *t, size_t row)
+static json_t *pre_tokenizer_json(size_t row)
 {
     json_t *parts = json_array();
     bool bytes = false;
-    (void)t;
     for (size_t k = 0; k < HF_PATTERNS_MAX && pretokenizers[row].patterns[k]; k++) {
         const char *pattern = pretokenizers[row].patterns[k];
         bool splits = strcmp(pattern, GPT2) == 0;
@@ -235,7 +234,7 @@ static json_t *bytes_json(struct tokens *t, json_t *vocabulary, json_t *added)
                               "merges", merges_json(t));
     return json_pack("{s:s, s:n, s:n, s:o, s:o, s:o, s:o, s:{s:s, s:b, s:b, s:b}, s:o}", "version", "1.0", "truncation",
                      "padding", "added_tokens", added, "normalizer", normalizer, "pre_tokenizer",
-                     pre_tokenizer_json(t, row), "post_processor", post_processor_json(t), "decoder", "type",
+                     pre_tokenizer_json(row), "post_processor", post_processor_json(t), "decoder", "type",
                      "ByteLevel", "add_prefix_space", 0, "trim_offsets", 1, "use_regex", 1, "model", model);
 }
 

@@ -42,29 +42,13 @@ struct walk {
     bool *used; // [n] tensors of the source
 };
 
-static int compare(struct sc_text a, const char *b)
-{
-    size_t n = strlen(b);
-    int order = memcmp(a.data, b, SC_MIN(a.n_bytes, n));
-    return order ? order : (a.n_bytes > n) - (a.n_bytes < n);
-}
-
 // The tensor of that name, which counts as used then; NULL: there is none.
 static const struct sc_safetensors_tensor *find(struct walk *w, const char *name)
 {
-    uint64_t begin = 0, end = sc_safetensors_n(w->hf->weights);
-    while (begin < end) {
-        uint64_t middle = begin + (end - begin) / 2;
-        const struct sc_safetensors_tensor *t = sc_safetensors_at(w->hf->weights, middle);
-        int order = compare(t->name, name);
-        if (order == 0) {
-            w->used[middle] = true;
-            return t;
-        }
-        if (order < 0) begin = middle + 1;
-        else end = middle;
-    }
-    return NULL;
+    uint64_t i;
+    if (!sc_safetensors_index(w->hf->weights, sc_text_of(name), &i)) return NULL;
+    w->used[i] = true;
+    return sc_safetensors_at(w->hf->weights, i);
 }
 
 static bool ends_with(const char *text, const char *end)

@@ -13,8 +13,8 @@ struct view {
     size_t n_from;
     uint64_t size[4], stride[4], offset; // in elements
     size_t element_bytes;
-    bool to_f32;      // a row is then all of the inner three sizes or, without several matrices, of all
-    uint64_t f32_row; // elements of such a row
+    bool to_f32;
+    uint64_t f32_row; // elements of a row then
     float add;
 };
 
