@@ -1,6 +1,5 @@
 // GGUF: what the writer writes the reader reads, typed reads, what is not a file, shards, reference files. Malformed
 // contents are in test_gguf_malformed.c.
-#include <dirent.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -19,6 +18,7 @@
 #include "base/file.h"
 #include "base/size.h"
 #include "formats/gguf_writer.h"
+#include "folder.h"
 #include "gguf_walk.h"
 
 static volatile uint64_t sink;
@@ -281,49 +281,6 @@ static socle_status fail_at_row_3(void *user, uint64_t row, void *out, socle_err
 }
 
 // ---- files: every test below has a folder of its own
-
-struct folder {
-    char path[512];
-};
-
-static struct folder make_folder(void)
-{
-    struct folder folder;
-    const char *parent = getenv("TMPDIR");
-    snprintf(folder.path, sizeof folder.path, "%s/socle-gguf-XXXXXX", parent ? parent : "/tmp");
-    assert_non_null(mkdtemp(folder.path));
-    return folder;
-}
-
-// A path inside; valid until the next call but three.
-static const char *inside(const struct folder *folder, const char *name)
-{
-    static char paths[4][1024];
-    static unsigned turn;
-    char *path = paths[turn++ % 4];
-    snprintf(path, sizeof paths[0], "%s/%s", folder->path, name);
-    return path;
-}
-
-static size_t count_files(const struct folder *folder)
-{
-    DIR *list = opendir(folder->path);
-    size_t n = 0;
-    assert_non_null(list);
-    for (struct dirent *entry; (entry = readdir(list));) n += entry->d_name[0] != '.';
-    closedir(list);
-    return n;
-}
-
-static void remove_folder(const struct folder *folder)
-{
-    DIR *list = opendir(folder->path);
-    assert_non_null(list);
-    for (struct dirent *entry; (entry = readdir(list));)
-        if (entry->d_name[0] != '.' && unlink(inside(folder, entry->d_name)) != 0) rmdir(inside(folder, entry->d_name));
-    closedir(list);
-    assert_int_equal(rmdir(folder->path), 0);
-}
 
 static void write_bytes(const char *path, const void *bytes, size_t n_bytes)
 {

@@ -1,6 +1,5 @@
 // Safetensors: what the writer writes the reader reads, what is malformed is refused by file and tensor, folders with
 // an index, a file by PyTorch's own writer. Run under the address sanitizer, too.
-#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,6 +16,7 @@
 #include "base/file.h"
 #include "base/size.h"
 #include "formats/safetensors_writer.h"
+#include "folder.h"
 #include "safetensors_walk.h"
 
 static volatile uint64_t sink;
@@ -31,49 +31,6 @@ static void must_fail(socle_status status, socle_status expected, const socle_er
     if (status != expected) fail_msg("expected '%s', found %s: %s", says, socle_status_name(status), err->message);
     assert_int_equal(err->status, expected);
     if (!strstr(err->message, says)) fail_msg("expected a message with '%s', found: %s", says, err->message);
-}
-
-struct folder {
-    char path[256];
-};
-
-static struct folder make_folder(void)
-{
-    struct folder folder;
-    const char *parent = getenv("TMPDIR");
-    snprintf(folder.path, sizeof folder.path, "%s/socle-safetensors-XXXXXX", parent ? parent : "/tmp");
-    assert_non_null(mkdtemp(folder.path));
-    return folder;
-}
-
-// A path inside; valid until the next call but three.
-static const char *inside(const struct folder *folder, const char *name)
-{
-    static char paths[4][1024];
-    static unsigned turn;
-    char *path = paths[turn++ % 4];
-    snprintf(path, sizeof paths[0], "%s/%s", folder->path, name);
-    return path;
-}
-
-static size_t count_files(const struct folder *folder)
-{
-    DIR *list = opendir(folder->path);
-    size_t n = 0;
-    assert_non_null(list);
-    for (struct dirent *entry; (entry = readdir(list));) n += entry->d_name[0] != '.';
-    closedir(list);
-    return n;
-}
-
-static void remove_folder(const struct folder *folder)
-{
-    DIR *list = opendir(folder->path);
-    assert_non_null(list);
-    for (struct dirent *entry; (entry = readdir(list));)
-        if (entry->d_name[0] != '.') unlink(inside(folder, entry->d_name));
-    closedir(list);
-    assert_int_equal(rmdir(folder->path), 0);
 }
 
 static void write_text(const char *path, const char *text)
