@@ -4,7 +4,7 @@ _socle() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} options
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W 'run inspect tokenize template logits perplexity quantize imatrix convert pack bench doctor serve key --help --version' -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W 'run inspect tokenize tokenizer template logits perplexity plot quantize imatrix convert pack bench doctor serve key --help --version' -- "$current")
         return
     fi
     case $previous in
@@ -16,6 +16,9 @@ _socle() {
         return ;;
     --scopes)
         mapfile -t COMPREPLY < <(compgen -W 'chat embeddings admin chat,embeddings' -- "$current")
+        return ;;
+    --pre)
+        mapfile -t COMPREPLY < <(compgen -W 'gpt-2 llama-bpe qwen2 gpt-4o tekken deepseek-v3 starcoder default' -- "$current")
         return ;;
     --imatrix | --verify)
         mapfile -t COMPREPLY < <(compgen -f -X '!*.gguf' -- "$current"; compgen -d -- "$current")
@@ -34,9 +37,17 @@ _socle() {
         --batch --threads --cache --cpu --overcommit' ;;
     inspect) options='--tensors --program --context --json' ;;
     tokenize) options='--model --jsonl --special --parse-special --pieces --decode' ;;
+    tokenizer)
+        options='--out --vocab --json --jsonl --lines --holdout-every --holdout-first --pre --min-count --max-bytes
+        --special --bos --eos --pad --no-add-bos --chat-template'
+        if [ "$COMP_CWORD" -eq 2 ] && [[ $current != -* ]]; then
+            mapfile -t COMPREPLY < <(compgen -W 'train' -- "$current")
+            return
+        fi ;;
     template) options='--template --model --now' ;;
     logits) options='--model --tokens --out --cache --chunk --context --threads --cpu --overcommit' ;;
     perplexity) options='--model --file --context --stride --chunks --json --cache --threads --cpu --overcommit' ;;
+    plot) options='--out --title' ;;
     quantize)
         options='--tensor --imatrix --report --chunks --json --threads'
         # The third operand is the type; options and their values before it are rare.

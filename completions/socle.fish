@@ -1,14 +1,16 @@
 # Completion of socle(1) for fish.
 
-set -l commands run inspect tokenize template logits perplexity quantize imatrix convert pack bench doctor serve key
+set -l commands run inspect tokenize tokenizer template logits perplexity plot quantize imatrix convert pack bench doctor serve key
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -l help -d 'list the commands'
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -l version -d 'show the version'
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a run -d 'answer, converse, or go on with a text'
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a inspect -d 'what is in a model file'
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a tokenize -d 'text to token ids and back'
+complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a tokenizer -d 'train a tokenizer on texts'
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a template -d 'render a chat template'
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a logits -d 'logits of a token sequence'
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a perplexity -d 'how well a model predicts a text'
+complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a plot -d 'the losses of a training run'
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a quantize -d 'make a model file smaller'
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a imatrix -d 'which weights matter on a text'
 complete -c socle -f -n "not __fish_seen_subcommand_from $commands" -a convert -d 'a GGUF file of a Hugging Face folder, or back'
@@ -69,6 +71,24 @@ complete -c socle -n '__fish_seen_subcommand_from tokenize' -l parse-special -f 
 complete -c socle -n '__fish_seen_subcommand_from tokenize' -l pieces -f -d 'texts instead of ids'
 complete -c socle -n '__fish_seen_subcommand_from tokenize' -s d -l decode -f -d 'ids to text'
 
+complete -c socle -n '__fish_seen_subcommand_from tokenizer; and not __fish_seen_subcommand_from train' -f -a train -d 'action'
+complete -c socle -n '__fish_seen_subcommand_from tokenizer' -s o -l out -r -F -d 'where the vocabulary goes'
+complete -c socle -n '__fish_seen_subcommand_from tokenizer' -l vocab -x -d 'tokens in all'
+complete -c socle -n '__fish_seen_subcommand_from tokenizer' -l json -f -d 'the summary as JSON'
+complete -c socle -n '__fish_seen_subcommand_from tokenizer' -l jsonl -x -d 'rows of JSON with the text in this field'
+complete -c socle -n '__fish_seen_subcommand_from tokenizer' -l lines -x -d 'lines of a document'
+complete -c socle -n '__fish_seen_subcommand_from tokenizer' -l holdout-every -x -d 'leave out one of so many documents'
+complete -c socle -n '__fish_seen_subcommand_from tokenizer' -l holdout-first -x -d 'the first one left out'
+complete -c socle -n '__fish_seen_subcommand_from tokenizer' -l pre -x -a 'gpt-2 llama-bpe qwen2 gpt-4o tekken deepseek-v3 starcoder default' -d 'how text is cut into words'
+complete -c socle -n '__fish_seen_subcommand_from tokenizer' -l min-count -x -d 'rarer pairs are not merged'
+complete -c socle -n '__fish_seen_subcommand_from tokenizer' -l max-bytes -x -d 'the longest token'
+complete -c socle -n '__fish_seen_subcommand_from tokenizer' -l special -x -d 'a special token'
+complete -c socle -n '__fish_seen_subcommand_from tokenizer' -l bos -x -d 'the token that begins texts'
+complete -c socle -n '__fish_seen_subcommand_from tokenizer' -l eos -x -d 'the token that ends texts'
+complete -c socle -n '__fish_seen_subcommand_from tokenizer' -l pad -x -d 'the token that fills'
+complete -c socle -n '__fish_seen_subcommand_from tokenizer' -l no-add-bos -f -d 'models do not begin every text with it'
+complete -c socle -n '__fish_seen_subcommand_from tokenizer' -l chat-template -r -F -d 'a template to put into the file'
+
 complete -c socle -n '__fish_seen_subcommand_from template' -l template -r -F -d 'the template, in Jinja'
 complete -c socle -n '__fish_seen_subcommand_from template' -s m -l model -r -F -d 'the model whose template is used'
 complete -c socle -n '__fish_seen_subcommand_from template' -l now -x -d 'what strftime_now sees'
@@ -93,6 +113,9 @@ complete -c socle -n '__fish_seen_subcommand_from perplexity' -l cache -x -a 'f1
 complete -c socle -n '__fish_seen_subcommand_from perplexity' -s t -l threads -x -d 'threads'
 complete -c socle -n '__fish_seen_subcommand_from perplexity' -l cpu -x -a 'base avx2 avxvnni avx512 avx512vnni neon dotprod i8mm rvv' -d 'instruction-set level'
 complete -c socle -n '__fish_seen_subcommand_from perplexity' -l overcommit -f -d 'try even if memory seems too small'
+
+complete -c socle -n '__fish_seen_subcommand_from plot' -s o -l out -r -F -d 'where the picture goes, an SVG file'
+complete -c socle -n '__fish_seen_subcommand_from plot' -l title -x -d 'what stands above it'
 
 complete -c socle -n '__fish_seen_subcommand_from quantize' -l tensor -x -d 'PATTERN=TYPE: another format'
 complete -c socle -n '__fish_seen_subcommand_from quantize' -l imatrix -r -F -d 'importances of the weights'

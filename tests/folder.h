@@ -30,7 +30,7 @@ static const char *inside(const struct folder *folder, const char *name)
     return path;
 }
 
-static size_t count_files(const struct folder *folder)
+static inline size_t count_files(const struct folder *folder)
 {
     DIR *list = opendir(folder->path);
     size_t n = 0;

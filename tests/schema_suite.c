@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "base/size.h"
-#include "engine/random.h"
+#include "base/random.h"
 #include "text/matcher.h"
 #include "tiny_vocabulary.h"
 

@@ -200,6 +200,97 @@ for vocabulary in gpt-2 llama-spm llama-bpe; do
 done
 input=/dev/null
 
+# ---- tokenizer
+
+vocabulary_file=$tmp/story.tok.gguf
+train=(tokenizer train "$tmp/story.txt" -o "$vocabulary_file")
+expect 0 ': 300 tokens: 1 special, 256 bytes, 43 merged' "tokenizer train: a summary" "${train[@]}" --vocab 300
+check "tokenizer train: the summary fits in 80 columns" awk 'length($0) > 80 && !/\// { print; bad = 1 } END { exit bad }' "$tmp/out"
+cp "$vocabulary_file" "$tmp/first.gguf"
+input=$tmp/story.txt
+expect 0 '" the", ' "tokenize works with it" tokenize -m "$vocabulary_file" --pieces
+expect 0 '^\[0, [0-9, ]*\]$' "... and begins with its <|endoftext|>" tokenize -m "$vocabulary_file" --special
+expect 0 '^\[[0-9, ]*\]$' "... gives ids" tokenize -m "$vocabulary_file"
+cp "$tmp/out" "$tmp/story.json"
+n_ids=$(tr -cd , <"$tmp/story.json" | wc -c)
+input=$tmp/story.json
+expect 0 'Once' "... and takes them back" tokenize -m "$vocabulary_file" --decode
+check "... to the same bytes" cmp "$tmp/out" "$tmp/story.txt"
+input=$tmp/story.txt
+expect 0 '"n_text_tokens"' "tokenizer train --json, of standard input" tokenizer train - -o "$vocabulary_file" --vocab 300 --json
+check "tokenizer train --json is JSON" is_json "$tmp/out"
+check "tokenizer train: standard input gives the same bytes" cmp "$vocabulary_file" "$tmp/first.gguf"
+check "tokenizer train counts the text's tokens" test "$(json_number "$tmp/out" n_text_tokens)" -eq $((n_ids + 1))
+input=/dev/null
+for _ in 1 2 3 4 5 6 7; do cat "$tmp/story.txt"; done >"$tmp/documents.txt"
+head -n 10 "$tmp/documents.txt" >"$tmp/others.txt" && tail -n +16 "$tmp/documents.txt" >>"$tmp/others.txt"
+awk '{ gsub(/"/, "\\\""); line = line $0 "\\n" } NR % 5 == 0 { print "{\"body\": \"" line "\"}\n"; line = "" }' "$tmp/documents.txt" >"$tmp/documents.jsonl"
+expect 0 '6 documents, .*; 1 held out' "tokenizer train --holdout-every" tokenizer train "$tmp/documents.txt" \
+    -o "$vocabulary_file" --vocab 310 --lines 5 --holdout-every 7 --holdout-first 2
+expect 0 '"n_documents": 6' "tokenizer train: the same documents in a file" tokenizer train "$tmp/others.txt" \
+    -o "$tmp/others.gguf" --vocab 310 --lines 5 --json
+check "... give the same bytes" cmp "$vocabulary_file" "$tmp/others.gguf"
+expect 0 '"n_held_out": 1' "tokenizer train --jsonl" tokenizer train "$tmp/documents.jsonl" -o "$tmp/others.gguf" \
+    --vocab 310 --jsonl body --holdout-every 7 --holdout-first 2 --json
+check "... gives the same bytes" cmp "$vocabulary_file" "$tmp/others.gguf"
+printf '%s' '{% for m in messages %}<|im_start|>{{ m.content }}<|im_end|>{% endfor %}' >"$tmp/turns.jinja"
+expect 0 ': 300 tokens: 4 special' "tokenizer train: special tokens and a template" "${train[@]}" --vocab 300 --pre qwen2 \
+    --special '<|im_start|>' --special '<|im_end|>' --eos '<|im_end|>' --pad '<pad>' --no-add-bos --min-count 1 \
+    --max-bytes 4 --chat-template "$tmp/turns.jinja"
+printf 'a<|im_end|>' >"$tmp/turn"
+input=$tmp/turn
+expect 0 '^\[[0-9]+, 3\]$' "... have their ids" tokenize -m "$vocabulary_file" --special --parse-special
+expect 0 '^\["a", "<"' "... which text does not become" tokenize -m "$vocabulary_file" --pieces
+printf '{"messages": [{"role": "user", "content": "Bonjour"}]}' >"$tmp/turn"
+expect 0 '^<\|im_start\|>Bonjour<\|im_end\|>$' "... and the template renders" template -m "$vocabulary_file"
+input=/dev/null
+rm -f "$vocabulary_file"
+mkdir "$tmp/nowhere"
+train=("${train[@]:0:3}" -o "$tmp/nowhere/out.gguf")
+expect 2 'give at most [0-9]+ tokens, 4096 were wanted' "tokenizer train: too little text" "${train[@]}" --vocab 4k
+most=$(sed -n 's/.*at most \([0-9]*\) tokens.*/\1/p' "$tmp/err")
+expect 2 'expected 257' "tokenizer train: no room for the bytes" "${train[@]}" --vocab 100
+expect 2 '.--vocab' "tokenizer train: no number of tokens" "${train[@]}"
+expect 2 'o names' "tokenizer train: no result named" tokenizer train "$tmp/story.txt" --vocab 300
+expect 2 "did you mean 'train'" "tokenizer: a mistyped action" tokenizer trian "$tmp/story.txt"
+expect 2 "expected 'train'" "tokenizer: no action" tokenizer
+expect 2 'no text is named' "tokenizer train: no text" tokenizer train -o "$tmp/nowhere/out.gguf" --vocab 300
+expect 2 'does not go with' "tokenizer train: lines of JSON" "${train[@]}" --vocab 300 --jsonl a --lines 2
+expect 2 'says what one is' "tokenizer train: files held out" "${train[@]}" --vocab 300 --holdout-every 3
+expect 2 'less than --holdout-every' "tokenizer train: nothing held out" "${train[@]}" --vocab 300 --lines 1 --holdout-every 3 --holdout-first 3
+expect 2 'is a text to read, and the result' "tokenizer train: a text as result" tokenizer train "$tmp/story.txt" -o "$tmp/story.txt" --vocab 300
+expect 2 'given twice' "tokenizer train: a special token twice" "${train[@]}" --vocab 300 --special '<a>' --special '<a>'
+expect 4 'known: default, gpt-2' "tokenizer train: an unknown pre-tokenizer" "${train[@]}" --vocab 300 --pre gpt-7
+expect 9 'bad.jinja|template' "tokenizer train: a malformed template" "${train[@]}" --vocab 300 --chat-template <(printf '{%% for %%}')
+expect 3 'nothing: is empty' "tokenizer train: an empty file" tokenizer train "$tmp/nothing" -o "$tmp/nowhere/out.gguf" --vocab 300
+printf '\037\213\010\000' >"$tmp/story.gz"
+expect 3 'story.gz: is compressed by gzip' "tokenizer train: a compressed file" tokenizer train "$tmp/story.gz" -o "$tmp/nowhere/out.gguf" --vocab 300
+expect 3 'standard input: is empty' "tokenizer train: empty standard input" tokenizer train - -o "$tmp/nowhere/out.gguf" --vocab 300
+expect 5 'none.txt: cannot open: No such file' "tokenizer train: a text that is not there" \
+    tokenizer train "$tmp/story.txt" "$tmp/none.txt" -o "$tmp/nowhere/out.gguf" --vocab 300
+expect 5 'is a directory' "tokenizer train: a folder as text" tokenizer train "$tmp" -o "$tmp/nowhere/out.gguf" --vocab 300
+expect 5 'directory' "tokenizer train: a folder as result" tokenizer train "$tmp/story.txt" -o "$tmp" --vocab 300
+expect 5 'none/out.gguf: cannot' "tokenizer train: a folder that is not there" tokenizer train "$tmp/story.txt" -o "$tmp/none/out.gguf" --vocab 300
+for row in '{"text": 3}' '["a"]' '{"other": "a"}'; do
+    printf '{"text": "fine"}\n\n%s\n' "$row" >"$tmp/rows.jsonl"
+    expect 3 'rows.jsonl: line 3: expected an object with a string "text"' "tokenizer train --jsonl names the line of $row" \
+        tokenizer train "$tmp/rows.jsonl" -o "$tmp/nowhere/out.gguf" --vocab 300 --jsonl text
+done
+printf '{"text": "fine"}\n{"text": nonsense}\n' >"$tmp/rows.jsonl"
+expect 3 'rows.jsonl: line 2, column 17: ' "tokenizer train --jsonl names line and column" \
+    tokenizer train "$tmp/rows.jsonl" -o "$tmp/nowhere/out.gguf" --vocab 300 --jsonl text
+check "tokenizer train: failures leave no file" empty_folder "$tmp/nowhere"
+expect 0 ": $most tokens" "tokenizer train: as many tokens as the text gives" "${train[@]}" --vocab "$most"
+rm "$tmp/nowhere/out.gguf"
+head -c 30000000 /dev/urandom >"$tmp/random.bin"
+"$socle" tokenizer train "$tmp/random.bin" -o "$tmp/nowhere/out.gguf" --vocab 1M 2>"$tmp/err" &
+sleep 0.3
+kill -INT $! 2>/dev/null
+wait $!
+check "tokenizer train: Ctrl-C ends with 130" test $? -eq 130
+check "... and leaves no file" empty_folder "$tmp/nowhere"
+rm "$tmp/random.bin"
+
 # ---- template
 
 printf '%s' '{{ bos_token }}{% for m in messages %}[{{ m.role }}] {{ m.content }}{% endfor %}' >"$tmp/chat.jinja"
@@ -286,9 +377,13 @@ if [ -c /dev/full ]; then
     check "tokenize --jsonl on a full disk: exit code 5" test $? -eq 5
 fi
 mkdir "$tmp/small"
+head -c 100000 /dev/zero | tr '\0' 'a' >"$tmp/much.jinja"
 if [ "$(id -u)" -eq 0 ] && mount -t tmpfs -o size=64k tmpfs "$tmp/small" 2>/dev/null; then
     mounted=yes
     expect 5 'No space left' "logits to a disk that fills up" logits --tokens "$tmp/ids40.i32" --out "$tmp/small/out.f32"
+    check "... leaves nothing there" empty_folder "$tmp/small"
+    expect 5 'No space left' "tokenizer train to a disk that fills up" tokenizer train "$tmp/documents.txt" --vocab 400 \
+        --min-count 1 --chat-template "$tmp/much.jinja" -o "$tmp/small/out.gguf"
     check "... leaves nothing there" empty_folder "$tmp/small"
     umount "$tmp/small" && mounted=
 else
@@ -346,6 +441,62 @@ expect 0 '"levels"' "doctor --json" doctor --json
 check "doctor --json is JSON" is_json "$tmp/out"
 check "doctor measures reading" between "$(json_number "$tmp/out" read_bytes_per_second)" 1e6 1e14
 check "doctor measures int8" between "$(json_number "$tmp/out" int8_macs_per_second)" 1e6 1e16
+
+# ---- plot
+
+# run_log STEPS: the log of a run, evaluated at every tenth step; the best evaluation is that of step 30.
+run_log() {
+    awk -v n="$1" 'BEGIN {
+        for (i = 1; i <= n; i++) {
+            printf "{\"step\":%d,\"loss\":%.3f,\"rate\":0.0003,\"norm\":0.8,\"tokens\":%d,\"seconds\":%.1f}\n", i, 2 + 7 / i, 512 * i, 0.5 * i
+            if (i % 10 == 0) printf "{\"step\":%d,\"held_out\":%.3f,\"held_out_per_byte\":0.9}\n", i, 3.5 + (i - 30) ^ 2 / 1000
+        }
+        print "{\"step\":" n ",\"sample\":\"Once\"}\n\n{\"event\":\"checkpoint\"}"
+    }'
+}
+is_svg() {
+    if command -v python3 >/dev/null; then python3 -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])' "$1"
+    else head -c 4 "$1" | grep -q '<svg' && tail -n 1 "$1" | grep -q '^</svg>$'; fi
+}
+run_log 60 >"$tmp/log.jsonl"
+expect 0 '' "plot" plot "$tmp/log.jsonl" -o "$tmp/plot.svg" --title $'Tales <5M> & "more" \377\033'
+check "plot: the picture is XML" is_svg "$tmp/plot.svg"
+check "... with its title escaped" grep -q '<title id=.title.>Tales &lt;5M&gt; &amp; "more"' "$tmp/plot.svg"
+check "... the totals" grep -q '60 steps .* 30.7k tokens .* best held-out loss 3.500 (0.900 per byte) at step 30 .* 30 s<' "$tmp/plot.svg"
+check "... and the best evaluation marked" grep -q "class='best'.*>3.500 at step 30<" "$tmp/plot.svg"
+cp "$tmp/plot.svg" "$tmp/first.svg"
+{ cat "$tmp/log.jsonl" && printf '{"step":61,"lo'; } >"$tmp/cut.jsonl"
+expect 0 '' "plot: a last line that was cut off" plot "$tmp/cut.jsonl" -o "$tmp/plot.svg" --title $'Tales <5M> & "more" \377\033'
+check "... makes no difference" cmp "$tmp/plot.svg" "$tmp/first.svg"
+sed -n 1,40p "$tmp/log.jsonl" >"$tmp/resumed.jsonl" && cat "$tmp/log.jsonl" >>"$tmp/resumed.jsonl"
+expect 0 '' "plot: a run that repeated steps" plot "$tmp/resumed.jsonl" -o "$tmp/plot.svg"
+check "... draws them once" test "$(grep -o 'L[0-9.]* ' "$tmp/plot.svg" | wc -l)" -eq "$(grep -o 'L[0-9.]* ' "$tmp/first.svg" | wc -l)"
+check "... and names the log" grep -q '<title id=.title.>resumed.jsonl<' "$tmp/plot.svg"
+input=$tmp/log.jsonl
+expect 0 '^<svg .*role=.img.' "plot: from standard input to standard output" plot - -o -
+input=/dev/null
+run_log 20000 >"$tmp/long.jsonl"
+expect 0 '' "plot: a long run" plot "$tmp/long.jsonl" -o "$tmp/plot.svg"
+check "... is XML" is_svg "$tmp/plot.svg"
+check "... and a file of a usual size" test "$(wc -c <"$tmp/plot.svg")" -lt 60000
+echo '{"step":1,"loss":9.0}' >"$tmp/one.jsonl"
+expect 0 '' "plot: a run of one step" plot "$tmp/one.jsonl" -o "$tmp/plot.svg"
+check "... is XML" is_svg "$tmp/plot.svg"
+check "... and has no number that is none" test "$(grep -Ec '[^a-z](nan|inf)[^a-z]' "$tmp/plot.svg")" -eq 0
+mkdir "$tmp/no-plots"
+for row in '{"step":2,"lo' '[2]' '{"loss":3}' '{"step":2.5,"loss":3}' '{"step":2,"loss":"low"}' '{"step":2,"loss":1e99}'; do
+    { cat "$tmp/one.jsonl" && printf '%s\n' "$row" && cat "$tmp/one.jsonl"; } >"$tmp/bad.jsonl"
+    expect 3 'bad.jsonl: line 2' "plot names the line of $row" plot "$tmp/bad.jsonl" -o "$tmp/no-plots/x.svg"
+done
+expect 3 'nothing: is empty' "plot: an empty log" plot "$tmp/nothing" -o "$tmp/no-plots/x.svg"
+echo '{"event":"start"}' >"$tmp/bad.jsonl"
+expect 3 'has no step' "plot: a log without steps" plot "$tmp/bad.jsonl" -o "$tmp/no-plots/x.svg"
+expect 5 'No such file' "plot: a log that is not there" plot "$tmp/none.jsonl" -o "$tmp/no-plots/x.svg"
+check "plot leaves no file after these" empty_folder "$tmp/no-plots"
+expect 5 'No such file' "plot: into a folder that is not there" plot "$tmp/log.jsonl" -o "$tmp/none/x.svg"
+expect 2 'is the log itself' "plot: onto the log" plot "$tmp/log.jsonl" -o "$tmp/log.jsonl"
+expect 2 'names the picture' "plot: no picture named" plot "$tmp/log.jsonl"
+expect 2 'no log' "plot: no log named" plot -o "$tmp/no-plots/x.svg"
 
 # ---- quantize, imatrix
 

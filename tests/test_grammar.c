@@ -16,7 +16,7 @@
 
 #include "base/clock.h"
 #include "base/size.h"
-#include "engine/random.h"
+#include "base/random.h"
 #include "text/matcher.h"
 #include "tiny_vocabulary.h"
 

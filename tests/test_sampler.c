@@ -13,7 +13,7 @@
 
 #include "base/buffer.h"
 #include "base/size.h"
-#include "engine/random.h"
+#include "base/random.h"
 #include "engine/sampler.h"
 #include "engine/stop.h"
 

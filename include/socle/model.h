@@ -54,6 +54,19 @@ typedef struct socle_model_info {
 
 void socle_model_describe(const socle_model *model, socle_model_info *out);
 
+// A model with low-rank adapters (GGUF files that 'socle finetune', 'socle convert' and llama.cpp write), to be taken or
+// not by each session and request. Its weights stay as they are: what takes nothing of them gives the bits of the model
+// alone. Errors: SOCLE_BAD_FILE, also where an adapter was made for another model.
+typedef struct socle_adapter {
+    const char *path;
+    float scale; // how much of it is taken where nothing else is said
+} socle_adapter;
+socle_status socle_model_load_adapted(const char *path, const socle_adapter *adapters, size_t n_adapters,
+                                      socle_model **out, socle_error *err);
+size_t socle_model_n_adapters(const socle_model *model);
+// The i-th adapter's name (its file's, without the folder and ".gguf") and its scale; NULL past the last.
+const char *socle_model_adapter(const socle_model *model, size_t i, float *scale);
+
 // Everything in a file as one JSON document: metadata, tensors, and for a supported model the program that would run
 // and the memory it would take. `n_context` 0: the default. Works on files that are not models (vocabularies), too.
 // *json is freed by socle_free.

@@ -113,6 +113,7 @@ typedef struct socle_request_options {
     uint32_t n_top_logprobs; // at most 20
     socle_pooling pooling;   // not NONE: nothing is generated, and the result has the prompt's embedding
     uint32_t n_dimensions;   // of the embedding: its first ones; 0: all
+    const float *adapters;   // [socle_model_n_adapters] how much of each it takes; copied; NULL: each at its own scale
     uint64_t group;          // requests of the same group share what it is due: groups take turns
     double timeout_seconds;  // from now until the last token; 0: none
     // On the scheduler's thread, one after another; they must be quick. on_token returns false to end the answer. on_end

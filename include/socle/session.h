@@ -46,6 +46,10 @@ socle_status socle_session_create(const socle_model *model, const socle_session_
                                   socle_error *err);
 void socle_session_free(socle_session *session); // NULL is fine
 
+// Takes scales[i] of the model's adapter i from now on (NULL: each at its own scale, as at the beginning), and forgets all
+// positions where that is a change. Errors: SOCLE_NO_MEMORY.
+socle_status socle_session_set_adapters(socle_session *session, const float *scales, socle_error *err);
+
 uint32_t socle_session_n_context(const socle_session *session);
 uint32_t socle_session_n_past(const socle_session *session); // positions filled so far
 uint32_t socle_session_n_threads(const socle_session *session);

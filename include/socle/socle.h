@@ -17,5 +17,7 @@
 #include "quantize.h"
 #include "scheduler.h"
 #include "session.h"
+#include "tokenizer_train.h"
+#include "train.h"
 
 #endif

@@ -33,6 +33,10 @@ struct socle_model {
     socle_error template_error;            // status SOCLE_OK: there simply is none
     char *name, *weights;
     uint64_t n_parameters;
+    struct sc_adapter_set *adapters; // NULL: none
+    char **adapter_names;            // [n_adapters]
+    float *adapter_scales;           // [n_adapters] where nothing else is said
+    size_t n_adapters;
     struct sc_api_index *index;
 };
 
@@ -49,6 +53,8 @@ struct socle_session {
     float *logits;   // [n_vocab] after the last token, while has_logits
     bool has_logits;
     struct sc_sampler sampler;
+    float *adapters; // [n_adapters] what is taken of each, NULL: nothing
+    uint64_t variant;
     atomic_bool cancel;
     struct sc_api_profile *profile; // NULL: not profiled
 };

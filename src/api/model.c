@@ -6,6 +6,7 @@
 
 #include "base/size.h"
 #include "formats/gguf.h"
+#include "models/adapters.h"
 #include "models/pack.h"
 #include "text/answer.h"
 
@@ -67,18 +68,54 @@ static socle_status load_weights(socle_model *m, socle_error *err)
     if (sc_gguf_n_tensors(m->gguf) == 0) return SOCLE_OK; // a vocabulary
     struct sc_gguf *gguf = m->gguf;
     m->gguf = NULL; // sc_model_load takes it over
-    SC_TRY(sc_model_load(gguf, &m->model, err));
+    struct sc_model_options options = { .adapters = m->adapters };
+    SC_TRY(sc_model_load_with(gguf, &options, &m->model, err));
     m->gguf = gguf;
     return SOCLE_OK;
 }
 
+// "folder/name.gguf" to "name".
+static char *adapter_name(const char *path)
+{
+    const char *name = base_name(path);
+    size_t n = strlen(name);
+    if (n > 5 && strcmp(name + n - 5, ".gguf") == 0) n -= 5;
+    return strndup(name, n);
+}
+
+static socle_status load_adapters(socle_model *m, const socle_adapter *adapters, size_t n, socle_error *err)
+{
+    if (n == 0) return SOCLE_OK;
+    const char **paths = calloc(n, sizeof *paths);
+    m->adapter_names = calloc(n, sizeof *m->adapter_names);
+    m->adapter_scales = calloc(n, sizeof *m->adapter_scales);
+    socle_status status = SOCLE_OK;
+    if (!paths || !m->adapter_names || !m->adapter_scales) status = sc_fail_memory(err, n * sizeof *paths, "adapters");
+    for (size_t i = 0; status == SOCLE_OK && i < n; i++) {
+        paths[i] = adapters[i].path;
+        m->adapter_scales[i] = adapters[i].scale;
+        m->adapter_names[m->n_adapters++] = adapter_name(paths[i]);
+        if (!m->adapter_names[i]) status = sc_fail_memory(err, strlen(paths[i]), "an adapter's name");
+    }
+    if (status == SOCLE_OK) status = sc_adapter_set_open(m->gguf, paths, n, &m->adapters, err);
+    free(paths);
+    return status;
+}
+
 SC_EXPORT socle_status socle_model_load(const char *path, socle_model **out, socle_error *err)
+{
+    return socle_model_load_adapted(path, NULL, 0, out, err);
+}
+
+SC_EXPORT socle_status socle_model_load_adapted(const char *path, const socle_adapter *adapters, size_t n_adapters,
+                                                socle_model **out, socle_error *err)
 {
     socle_model *m = calloc(1, sizeof *m);
     if (!m) return sc_fail_memory(err, sizeof *m, "a model");
     socle_status status = sc_gguf_open(path, &m->gguf, err);
     m->index = sc_api_index_create();
     if (status == SOCLE_OK && !m->index) status = sc_fail_memory(err, sizeof *m->index, "a model");
+    if (status == SOCLE_OK) status = load_adapters(m, adapters, n_adapters, err);
     if (status == SOCLE_OK) status = load_weights(m, err);
     if (status == SOCLE_OK) status = load_text(m, err);
     if (status == SOCLE_OK) {
@@ -126,6 +163,10 @@ SC_EXPORT void socle_model_free(socle_model *m)
     sc_template_free(m->template);
     if (m->model) sc_model_free(m->model);
     else sc_gguf_close(m->gguf);
+    sc_adapter_set_free(m->adapters);
+    for (size_t i = 0; i < m->n_adapters; i++) free(m->adapter_names[i]);
+    free(m->adapter_names);
+    free(m->adapter_scales);
     free(m->name);
     free(m->weights);
     free(m);
@@ -156,6 +197,15 @@ SC_EXPORT void socle_model_describe(const socle_model *m, socle_model_info *out)
     out->bos = sc_tokenizer_bos(m->tokenizer);
     out->eos = sc_tokenizer_eos(m->tokenizer);
     if (!m->model) out->n_vocab = sc_tokenizer_n_tokens(m->tokenizer);
+}
+
+SC_EXPORT size_t socle_model_n_adapters(const socle_model *m) { return m->n_adapters; }
+
+SC_EXPORT const char *socle_model_adapter(const socle_model *m, size_t i, float *scale)
+{
+    if (i >= m->n_adapters) return NULL;
+    if (scale) *scale = m->adapter_scales[i];
+    return m->adapter_names[i];
 }
 
 SC_EXPORT const char *socle_model_answer_syntax(const socle_model *m)

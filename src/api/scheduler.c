@@ -80,7 +80,9 @@ SC_EXPORT socle_status socle_request_start(socle_scheduler *s, const socle_reque
         return sc_fail(err, SOCLE_BAD_ARGUMENT, "the constraint was made for another model");
     // Without a constraint the index is not looked at: another thread may be making it.
     struct sc_constraint constraint = { c ? c->masks : NULL, c ? s->model->index->index : NULL };
-    return sc_scheduler_start(s->engine, options, &constraint, id, err);
+    socle_request_options o = *options;
+    if (!o.adapters) o.adapters = s->model->adapter_scales;
+    return sc_scheduler_start(s->engine, &o, &constraint, id, err);
 }
 
 SC_EXPORT void socle_request_cancel(socle_scheduler *s, uint64_t id) { sc_scheduler_cancel(s->engine, id); }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "models/adapters.h"
 
 enum sc_cache_format sc_api_cache_format(socle_cache cache)
 {
@@ -77,8 +78,10 @@ SC_EXPORT socle_status socle_session_create(const socle_model *m, const socle_se
         socle_session_free(s);
         return sc_fail_memory(err, n_vocab * 24 + n_context * 8, "a session's sampler");
     }
-    *out = s;
-    return SOCLE_OK;
+    status = socle_session_set_adapters(s, NULL, err);
+    if (status == SOCLE_OK) *out = s;
+    else socle_session_free(s);
+    return status;
 }
 
 SC_EXPORT void socle_session_free(socle_session *s)
@@ -92,7 +95,22 @@ SC_EXPORT void socle_session_free(socle_session *s)
     free(s->sampler.counts);
     free(s->sampler.z);
     free(s->sampler.weights);
+    free(s->adapters);
     free(s);
+}
+
+SC_EXPORT socle_status socle_session_set_adapters(socle_session *s, const float *scales, socle_error *err)
+{
+    uint64_t variant;
+    bool ok;
+    float *factors = sc_adapter_set_factors(s->model->adapters, scales ? scales : s->model->adapter_scales, &variant, &ok);
+    if (!ok) return sc_fail_memory(err, s->model->n_adapters * sizeof *factors, "adapters");
+    if (variant != s->variant) socle_session_rewind(s, 0);
+    free(s->adapters);
+    s->adapters = factors;
+    s->variant = variant;
+    sc_session_set_adapters(s->engine, factors);
+    return SOCLE_OK;
 }
 
 SC_EXPORT uint32_t socle_session_n_context(const socle_session *s) { return sc_session_n_context(s->engine); }

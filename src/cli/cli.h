@@ -49,10 +49,12 @@ struct cli_option {
 
 // The rows that every command which computes has; `session` is a socle_session_options.
 // clang-format off
+#define CLI_MACHINE_OPTIONS_OF(n_threads, cpu, overcommit)                                                              \
+    { "threads", 't', CLI_U32, &n_threads, "N", "threads (default: one for each processor)" },                          \
+    { "cpu", 0, CLI_TEXT, &cpu, "NAME", "instruction-set level ('socle doctor' lists them)" },                          \
+    { "overcommit", 0, CLI_FLAG, &overcommit, NULL, "try even if memory seems too small" }
 #define CLI_MACHINE_OPTIONS(session)                                                                                    \
-    { "threads", 't', CLI_U32, &(session).n_threads, "N", "threads (default: one for each processor)" },                \
-    { "cpu", 0, CLI_TEXT, &(session).cpu, "NAME", "instruction-set level ('socle doctor' lists them)" },                \
-    { "overcommit", 0, CLI_FLAG, &(session).allow_overcommit, NULL, "try even if memory seems too small" }
+    CLI_MACHINE_OPTIONS_OF((session).n_threads, (session).cpu, (session).allow_overcommit)
 // clang-format on
 
 // Reads options; what is not one goes to `operands` (at most max_operands). Handles --help.
@@ -121,6 +123,13 @@ int cli_read_cache(const char *name, socle_session_options *options);
 uint32_t cli_logits_rows(const socle_model *model, uint32_t n_batch);
 // Loads the model at `path`; NULL path: the bundled model. NULL after printing an error into *exit_code.
 socle_model *cli_load_model(const char *path, int *exit_code);
+// The same with adapters, each "FILE" or "FILE=SCALE".
+socle_model *cli_load_adapted(const char *path, struct cli_texts *adapters, int *exit_code);
+// Takes "FILE=SCALE" apart: out[texts->n]. False when memory ran out.
+bool cli_read_adapters(struct cli_texts *texts, socle_adapter *out);
+// The option that commands which load a model share.
+#define CLI_ADAPTER_OPTION(texts)                                                                                       \
+    { "adapter", 0, CLI_TEXTS, &texts, "FILE[=SCALE]", "a LoRA adapter for it; may be given several times" }
 // Prepares the model for a session with these options, behind a progress bar once that takes a second; refuses what
 // does not fit into memory. -1 to go on, or the exit code after a message.
 int cli_prepare(const socle_model *model, const socle_session_options *session);

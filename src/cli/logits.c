@@ -9,6 +9,7 @@
 enum { BATCH = 256 };
 
 struct logits_options {
+    struct cli_texts adapters;
     const char *model, *tokens, *out, *cache;
     socle_session_options session;
 };
@@ -110,6 +111,7 @@ static int run(const struct cli_command *command, int argc, char **argv)
     struct logits_options o = { 0 };
     const struct cli_option options[] = {
         { "model", 'm', CLI_TEXT, &o.model, "FILE", "the model, a GGUF file (default: the bundled one)" },
+        CLI_ADAPTER_OPTION(o.adapters),
         { "tokens", 0, CLI_TEXT, &o.tokens, "FILE", "token ids, little-endian int32 ('-': standard input)" },
         { "out", 'o', CLI_TEXT, &o.out, "FILE",
           "where the logits go: little-endian float32, [position][vocabulary] "
@@ -131,7 +133,7 @@ static int run(const struct cli_command *command, int argc, char **argv)
         return cli_misuse("--out -: standard output is a terminal, and logits are not text");
     size_t n_tokens = 0;
     code = SOCLE_OK;
-    socle_model *model = cli_load_model(o.model, &code);
+    socle_model *model = cli_load_adapted(o.model, &o.adapters, &code);
     int32_t *tokens = model ? read_tokens(o.tokens, &n_tokens, &code) : NULL;
     if (tokens) code = compute(model, &o, tokens, n_tokens);
     free(tokens);

@@ -21,6 +21,7 @@
 enum { CONTEXT = 512, CONTEXT_MIN = 4, BATCH = 64 };
 
 struct perplexity_options {
+    struct cli_texts adapters;
     const char *model, *file, *cache;
     uint32_t stride, n_windows_max;
     bool json;
@@ -216,6 +217,7 @@ static int run(const struct cli_command *command, int argc, char **argv)
     struct perplexity_options o = { 0 };
     const struct cli_option options[] = {
         { "model", 'm', CLI_TEXT, &o.model, "FILE", "the model, a GGUF file (default: the bundled one)" },
+        CLI_ADAPTER_OPTION(o.adapters),
         { "file", 'f', CLI_TEXT, &o.file, "FILE", "the text (default: standard input)" },
         { "context", 'c', CLI_U32, &o.session.n_context, "N", "positions of a window (default: 512)" },
         { "stride", 0, CLI_U32, &o.stride, "N",
@@ -234,7 +236,7 @@ static int run(const struct cli_command *command, int argc, char **argv)
     if (!o.file) o.file = "-";
     code = SOCLE_OK;
     struct scoring s = { .options = &o };
-    socle_model *model = cli_load_model(o.model, &code);
+    socle_model *model = cli_load_adapted(o.model, &o.adapters, &code);
     char *text = model ? cli_read_text(o.file, &s.n_bytes, &code) : NULL;
     if (text) {
         s.model = model;

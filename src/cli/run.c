@@ -13,6 +13,7 @@
 #include "cli/output.h"
 
 struct run_options {
+    struct cli_texts adapters;
     const char *model, *prompt, *prompt_file, *system, *cache, *variables, *schema, *regex, *grammar;
     bool json, raw, interactive, hide_thinking, greedy, quiet, no_think;
     struct cli_texts stop, bias;
@@ -46,6 +47,7 @@ static int parse(const struct cli_command *command, struct run_options *o, int a
 {
     const struct cli_option options[] = {
         { "model", 'm', CLI_TEXT, &o->model, "FILE", "the model, a GGUF file (default: the bundled story-teller)" },
+        CLI_ADAPTER_OPTION(o->adapters),
         { "prompt", 'p', CLI_TEXT, &o->prompt, "TEXT", "answer this and leave" },
         { "file", 'f', CLI_TEXT, &o->prompt_file, "FILE", "the prompt from a file ('-': standard input)" },
         { "interactive", 'i', CLI_FLAG, &o->interactive, NULL, "go on as a conversation after -p or -f" },
@@ -129,7 +131,7 @@ static int start(struct run_options *o, struct cli_chat *chat)
                                .n_stop = o->stop.n,
                                .hide_thinking = o->hide_thinking,
                                .quiet = o->quiet };
-    chat->model = cli_load_model(o->model, &code);
+    chat->model = cli_load_adapted(o->model, &o->adapters, &code);
     if (!chat->model) return code;
     socle_model_describe(chat->model, &chat->info);
     code = make_constraint(o, chat);

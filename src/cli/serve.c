@@ -12,6 +12,8 @@
 #include "server/server.h"
 
 struct serve_options {
+    struct cli_texts adapters;
+    socle_adapter loaded_adapters[sizeof((struct cli_texts *)0)->items / sizeof(char *)];
     struct server_options server;
     struct cli_texts cors;
     const char *cache;
@@ -65,7 +67,7 @@ static int confine(const struct serve_options *o)
 {
     const struct server_options *s = &o->server;
     char models[PATH_MAX], keys[PATH_MAX];
-    const char *readable[3], *writable[2];
+    const char *readable[3 + sizeof o->loaded_adapters / sizeof *o->loaded_adapters], *writable[2];
     uint16_t port = (uint16_t)s->port;
     struct sc_sandbox_rules rules = { .readable = readable, .writable = writable, .ports = &port, .n_ports = 1 };
     struct sc_sandbox_state state;
@@ -73,6 +75,7 @@ static int confine(const struct serve_options *o)
     if (strcmp(o->sandbox, "off") == 0) return -1;
     rules.required = strcmp(o->sandbox, "require") == 0;
     readable[rules.n_readable++] = s->models.folder ? s->models.folder : folder_of(s->models.path, models); // shards
+    for (size_t i = 0; i < s->models.n_adapters; i++) readable[rules.n_readable++] = s->models.adapters[i].path;
     if (s->certificate) readable[rules.n_readable++] = s->certificate;
     if (s->private_key) readable[rules.n_readable++] = s->private_key;
     if (s->keys) writable[rules.n_writable++] = folder_of(s->keys, keys); // the database's journal lies beside it
@@ -153,6 +156,10 @@ static int check(struct serve_options *o)
     if (!o->sandbox) o->sandbox = "on";
     if (strcmp(o->sandbox, "on") != 0 && strcmp(o->sandbox, "off") != 0 && strcmp(o->sandbox, "require") != 0)
         return cli_misuse("--sandbox %s: expected on, off or require", o->sandbox);
+    if (o->adapters.n && s->models.folder) return cli_misuse("--adapter: adapters belong to one model, not to --models");
+    if (!cli_read_adapters(&o->adapters, o->loaded_adapters)) return SOCLE_NO_MEMORY;
+    s->models.adapters = o->loaded_adapters;
+    s->models.n_adapters = o->adapters.n;
     s->cors = o->cors.items;
     s->n_cors = o->cors.n;
     s->max_body = o->max_body_mib << 20;
@@ -185,6 +192,7 @@ static int run(const struct cli_command *command, int argc, char **argv)
         { "model", 'm', CLI_TEXT, &o.server.models.path, "FILE", "the model, a GGUF file (default: the bundled one)" },
         { "models", 0, CLI_TEXT, &o.server.models.folder, "DIR",
           "instead: every model of a folder, loaded when asked for" },
+        CLI_ADAPTER_OPTION(o.adapters),
         { "alias", 0, CLI_TEXT, &o.server.models.alias, "NAME", "the model's name for clients (default: its file's)" },
         { "memory", 0, CLI_U64, &o.budget_mib, "MIB", "with --models: memory that models may take together" },
         { "Where", 0, CLI_FLAG, NULL, NULL, NULL },

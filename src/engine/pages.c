@@ -71,7 +71,8 @@ static uint32_t *children_of(struct sc_pages *p, uint32_t parent)
     return parent == NONE ? &p->first_root : &p->pages[parent].first_child;
 }
 
-void sc_pages_link(struct sc_pages *p, uint32_t id, uint32_t parent, const int32_t *tokens, uint32_t n_tokens)
+void sc_pages_link(struct sc_pages *p, uint32_t id, uint32_t parent, uint64_t variant, const int32_t *tokens,
+                   uint32_t n_tokens)
 {
     struct sc_page *page = &p->pages[id];
     uint32_t *first = children_of(p, parent);
@@ -81,6 +82,7 @@ void sc_pages_link(struct sc_pages *p, uint32_t id, uint32_t parent, const int32
     if (*first != NONE) p->pages[*first].previous = id;
     *first = id;
     page->n_tokens = n_tokens;
+    page->variant = variant;
     page->last_used = ++p->clock;
     memcpy(page->tokens, tokens, n_tokens * sizeof *tokens);
     p->n_kept++;
@@ -110,14 +112,15 @@ static uint32_t agreeing(const int32_t *a, const int32_t *b, uint32_t n)
 }
 
 // The child that agrees with most of the n tokens, and with how many.
-static uint32_t best_child(const struct sc_pages *p, uint32_t parent, const int32_t *tokens, uint32_t n,
-                           uint32_t *n_same)
+static uint32_t best_child(const struct sc_pages *p, uint32_t parent, uint64_t variant, const int32_t *tokens,
+                           uint32_t n, uint32_t *n_same)
 {
     uint32_t best = NONE;
     *n_same = 0;
     for (uint32_t id = parent == NONE ? p->first_root : p->pages[parent].first_child; id != NONE;
          id = p->pages[id].next) {
         const struct sc_page *page = &p->pages[id];
+        if (page->variant != variant) continue;
         uint32_t same = agreeing(page->tokens, tokens, SC_MIN(n, page->n_tokens));
         if (same <= *n_same) continue;
         *n_same = same;
@@ -127,9 +130,10 @@ static uint32_t best_child(const struct sc_pages *p, uint32_t parent, const int3
 }
 
 // The child that is exactly these tokens, or NONE.
-static uint32_t same_child(const struct sc_pages *p, uint32_t parent, const int32_t *tokens, uint32_t n)
+static uint32_t same_child(const struct sc_pages *p, uint32_t parent, uint64_t variant, const int32_t *tokens,
+                           uint32_t n)
 {
-    uint32_t same, id = best_child(p, parent, tokens, n, &same);
+    uint32_t same, id = best_child(p, parent, variant, tokens, n, &same);
     return id != NONE && same == n && p->pages[id].n_tokens == n ? id : NONE;
 }
 
@@ -181,11 +185,11 @@ static void append_page(const struct sc_pages *p, struct sc_paged *s, uint32_t i
 
 static uint32_t last_shared(const struct sc_paged *s) { return s->n_shared ? s->pages[s->n_shared - 1] : NONE; }
 
-uint32_t sc_pages_known(const struct sc_pages *p, const int32_t *tokens, uint32_t n_tokens)
+uint32_t sc_pages_known(const struct sc_pages *p, uint64_t variant, const int32_t *tokens, uint32_t n_tokens)
 {
     uint32_t parent = NONE, n = 0, most = n_tokens - 1;
     for (uint32_t same; n < most; n += same) {
-        parent = best_child(p, parent, tokens + n, SC_MIN(most - n, (uint32_t)SC_PAGE_TOKENS), &same);
+        parent = best_child(p, parent, variant, tokens + n, SC_MIN(most - n, (uint32_t)SC_PAGE_TOKENS), &same);
         if (same < SC_PAGE_TOKENS) return n + same;
     }
     return n;
@@ -194,7 +198,7 @@ uint32_t sc_pages_known(const struct sc_pages *p, const int32_t *tokens, uint32_
 // Copies the first n positions' page of a child that begins with these tokens; false when there is none, or no page.
 static bool copy_beginning(struct sc_pages *p, struct sc_paged *s, const int32_t *tokens, uint32_t n, uint32_t *n_same)
 {
-    uint32_t from = best_child(p, last_shared(s), tokens, n, n_same);
+    uint32_t from = best_child(p, last_shared(s), s->variant, tokens, n, n_same);
     if (from == NONE) return false;
     use(p, from); // it must not be evicted for its own copy
     uint32_t to = sc_pages_take(p);
@@ -205,13 +209,14 @@ static bool copy_beginning(struct sc_pages *p, struct sc_paged *s, const int32_t
     return true;
 }
 
-socle_status sc_pages_begin(struct sc_pages *p, const int32_t *tokens, uint32_t n_tokens, struct sc_paged *s,
+socle_status sc_pages_begin(struct sc_pages *p, uint64_t variant, const int32_t *tokens, uint32_t n_tokens, struct sc_paged *s,
                             uint32_t *n_past, socle_error *err)
 {
     uint32_t n_most = pages_of(p->n_context), most = n_tokens - 1, n = 0, same;
     assert(n_tokens > 0 && n_tokens <= p->n_context);
     *s = (struct sc_paged){ .pages = calloc(n_most, sizeof *s->pages),
-                            .segments = calloc(n_most, sizeof *s->segments) };
+                            .segments = calloc(n_most, sizeof *s->segments),
+                            .variant = variant };
     if (!s->pages || !s->segments) {
         free(s->pages);
         free(s->segments);
@@ -219,7 +224,7 @@ socle_status sc_pages_begin(struct sc_pages *p, const int32_t *tokens, uint32_t 
     }
     s->sequence = (struct sc_sequence){ .cache = p->layers, .segments = s->segments, .n_context = p->n_context };
     for (uint32_t id; n + SC_PAGE_TOKENS <= most; n += SC_PAGE_TOKENS) {
-        id = same_child(p, last_shared(s), tokens + n, SC_PAGE_TOKENS);
+        id = same_child(p, last_shared(s), s->variant, tokens + n, SC_PAGE_TOKENS);
         if (id == NONE) break;
         use(p, id);
         append_page(p, s, id);
@@ -248,9 +253,9 @@ bool sc_pages_extend(struct sc_pages *p, struct sc_paged *s, uint32_t n_position
 static void share_page(struct sc_pages *p, struct sc_paged *s, const int32_t *tokens, uint32_t n_tokens)
 {
     uint32_t at = s->n_shared, own = s->pages[at];
-    uint32_t id = same_child(p, last_shared(s), tokens, n_tokens);
+    uint32_t id = same_child(p, last_shared(s), s->variant, tokens, n_tokens);
     if (id == NONE) {
-        sc_pages_link(p, own, last_shared(s), tokens, n_tokens);
+        sc_pages_link(p, own, last_shared(s), s->variant, tokens, n_tokens);
         id = own;
     } else {
         sc_pages_give(p, own);
@@ -272,7 +277,7 @@ void sc_pages_end(struct sc_pages *p, struct sc_paged *s, const int32_t *tokens,
     if (!s->pages) return;
     sc_pages_commit(p, s, tokens, n_past);
     uint32_t done = s->n_shared * SC_PAGE_TOKENS, known = 0;
-    if (done < n_past) best_child(p, last_shared(s), tokens + done, n_past - done, &known);
+    if (done < n_past) best_child(p, last_shared(s), s->variant, tokens + done, n_past - done, &known);
     if (done + known < n_past) share_page(p, s, tokens + done, n_past - done);
     for (uint32_t i = s->n_pages; i-- > s->n_shared;) sc_pages_give(p, s->pages[i]);
     for (uint32_t i = s->n_shared; i-- > 0;) leave(p, s->pages[i]);

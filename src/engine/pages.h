@@ -6,7 +6,8 @@
 //     full page   immutable, shared by all sequences that pass through it
 //     last page   of an ended sequence, perhaps not full: a sequence that begins like it takes a copy
 //
-// What a page holds is a function of the tokens up to it, so sharing changes no bit. Used by one thread at a time.
+// What a page holds is a function of the tokens up to it, and of the variant of the arithmetic (which adapters are taken,
+// and how much; 0: none). Sequences of one variant share, so sharing changes no bit. Used by one thread at a time.
 #ifndef SC_ENGINE_PAGES_H
 #define SC_ENGINE_PAGES_H
 
@@ -22,6 +23,7 @@ struct sc_paged {
     struct sc_sequence sequence; // what its rows are computed with
     uint32_t n_pages;            // that it has
     uint32_t n_shared;           // of these, the first ones are in the tree
+    uint64_t variant;            // of the arithmetic
     uint32_t *pages;             // [pages of the context]
     size_t *segments;
 };
@@ -34,7 +36,7 @@ uint64_t sc_pages_bytes(const struct sc_program *program, uint64_t n_positions, 
 
 // A sequence that will hold `tokens`: takes the pages of its longest known beginning, at most n_tokens - 1 positions,
 // and returns in *n_past how many positions those are. Errors: SOCLE_NO_MEMORY.
-socle_status sc_pages_begin(struct sc_pages *pages, const int32_t *tokens, uint32_t n_tokens, struct sc_paged *s,
+socle_status sc_pages_begin(struct sc_pages *pages, uint64_t variant, const int32_t *tokens, uint32_t n_tokens, struct sc_paged *s,
                             uint32_t *n_past, socle_error *err);
 // Room for n_positions positions; false when there are not enough pages that nobody uses, and then nothing changes.
 bool sc_pages_extend(struct sc_pages *pages, struct sc_paged *s, uint32_t n_positions);
@@ -45,10 +47,10 @@ void sc_pages_commit(struct sc_pages *pages, struct sc_paged *s, const int32_t *
 void sc_pages_end(struct sc_pages *pages, struct sc_paged *s, const int32_t *tokens, uint32_t n_past);
 
 // Positions of `tokens` that are known (what sc_pages_begin would take), without taking anything.
-uint32_t sc_pages_known(const struct sc_pages *pages, const int32_t *tokens, uint32_t n_tokens);
+uint32_t sc_pages_known(const struct sc_pages *pages, uint64_t variant, const int32_t *tokens, uint32_t n_tokens);
 
 // Known beginnings on disk, from one run to the next (pages_file.c has the layout). `identity` says of what model,
-// format and arithmetic they are. Writes what fits into max_bytes, the latest used first, whole or not at all. No
+// format and arithmetic they are; those of other variants are left out. Writes what fits into max_bytes, the latest used first, whole or not at all. No
 // sequence may run. Errors: SOCLE_IO.
 socle_status sc_pages_save(const struct sc_pages *pages, const char *path, uint64_t identity, uint64_t max_bytes,
                            socle_error *err);

@@ -53,7 +53,7 @@ static uint64_t list_pages(const struct sc_pages *p, struct order *out)
 {
     uint64_t n = 0;
     for (uint32_t i = 0; i < p->n_pages; i++)
-        if (p->pages[i].n_tokens) out[n++] = (struct order){ p->pages[i].last_used, i };
+        if (p->pages[i].n_tokens && p->pages[i].variant == 0) out[n++] = (struct order){ p->pages[i].last_used, i };
     qsort(out, n, sizeof *out, compare);
     return n;
 }
@@ -144,7 +144,7 @@ socle_status sc_pages_load(struct sc_pages *p, const char *path, uint64_t identi
         bool whole = fread(&r, sizeof r, 1, file) == 1 && fread(data, p->page_bytes, 1, file) == 1;
         if (whole && is_sound(p, &r, ids, i) && r.checksum == checksum(&r, data, p->page_bytes)) {
             ids[i] = id;
-            sc_pages_link(p, id, r.parent == SC_NO_PAGE ? SC_NO_PAGE : ids[r.parent], r.tokens, r.n_tokens);
+            sc_pages_link(p, id, r.parent == SC_NO_PAGE ? SC_NO_PAGE : ids[r.parent], 0, r.tokens, r.n_tokens);
             p->pages[id].last_used = p->clock + (n - i);
             ++*n_pages;
             continue;

@@ -11,7 +11,7 @@ struct sc_page {
     uint32_t parent, first_child, next, previous; // siblings; `next` also links free pages
     uint32_t n_users;                             // sequences that run through it
     uint32_t n_tokens;                            // 0: not in the tree
-    uint64_t last_used;
+    uint64_t last_used, variant;
     int32_t tokens[SC_PAGE_TOKENS];
 };
 
@@ -24,7 +24,8 @@ struct sc_pages {
 };
 
 // Puts an empty page, which is taken off the free ones, into the tree; no sequence uses it.
-void sc_pages_link(struct sc_pages *pages, uint32_t id, uint32_t parent, const int32_t *tokens, uint32_t n_tokens);
+void sc_pages_link(struct sc_pages *pages, uint32_t id, uint32_t parent, uint64_t variant, const int32_t *tokens,
+                   uint32_t n_tokens);
 // A page that nobody uses, or SC_NO_PAGE.
 uint32_t sc_pages_take(struct sc_pages *pages);
 // Back to the free ones.

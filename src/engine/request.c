@@ -100,6 +100,7 @@ void sc_request_free(struct sc_request *r)
     free((void *)(uintptr_t)r->o.sampling.bias);
     free(r->stop_memory);
     free(r->tokens);
+    free(r->adapters);
     sc_buffer_free(&r->text);
     sc_stop_filter_free(&r->stop);
     sc_held_free(&r->held);

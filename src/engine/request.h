@@ -31,6 +31,8 @@ struct sc_request {
     uint32_t n_told; // prompt tokens whose logprobs were told
     struct sc_embedding embedding; // when the options ask for one
     struct sc_paged paged;
+    float *adapters; // [n_adapters] how much of each it takes, times alpha / rank; NULL: nothing
+    uint64_t variant;
     bool is_running, is_in_batch, was_started, is_cancelled, is_refused, has_ended;
     double created, started, first_token, deadline; // seconds; deadline 0: none
     struct sc_detokenizer detokenizer;

@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/export.h"
 #include "base/size.h"
-#include "engine/random.h"
+#include "base/random.h"
 #include "kernels/elementary64.h"
 
 // ---- order: greater logit first, then lower id

@@ -204,10 +204,12 @@ static void admit(struct sc_scheduler *s)
     struct sc_request *r;
     socle_error err;
     while (s->n_running < s->o.n_running && (r = next_in_turn(s, &s->waiting, NULL)) && has_room(s, r)) {
-        if (sc_pages_begin(s->pages, r->tokens, r->n_tokens, &r->paged, &r->n_past, &err) != SOCLE_OK) {
+        if (sc_pages_begin(s->pages, r->variant, r->tokens, r->n_tokens, &r->paged, &r->n_past, &err) !=
+            SOCLE_OK) {
             end_request(s, r, &err);
             continue;
         }
+        r->paged.sequence.adapters = r->adapters;
         remove_from(&s->waiting, r);
         append(&s->running, r);
         r->is_running = true;
@@ -426,7 +428,13 @@ socle_status sc_scheduler_start(struct sc_scheduler *s, const socle_request_opti
                                 const struct sc_constraint *constraint, uint64_t *id, socle_error *err)
 {
     struct sc_request *r;
+    bool ok;
     SC_TRY(sc_request_create(s->tokenizer, options, constraint, &s->model->hparams, s->o.n_context, &r, err));
+    r->adapters = sc_adapter_set_factors(s->model->adapters, options->adapters, &r->variant, &ok);
+    if (!ok) {
+        sc_request_free(r);
+        return sc_fail_memory(err, sizeof *r->adapters, "a request");
+    }
     pthread_mutex_lock(&s->mutex);
     uint32_t most = s->o.n_running + s->o.n_waiting;
     bool is_full = s->n_requests >= most;

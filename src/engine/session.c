@@ -146,6 +146,11 @@ void sc_session_set_profile(struct sc_session *s, const struct sc_profile *profi
     sc_runner_set_profile(s->runner, profile);
 }
 
+void sc_session_set_adapters(struct sc_session *session, const float *factors)
+{
+    session->sequence.adapters = factors;
+}
+
 void sc_session_rewind(struct sc_session *s, uint32_t n_past) { s->n_past = SC_MIN(s->n_past, n_past); }
 
 // Several sessions' evaluations, cut into batches on the first one's memory and threads.

@@ -52,6 +52,10 @@ const struct sc_kernels *sc_session_kernels(const struct sc_session *session);
 // From now on `profile` is told of every op (NULL: no longer); it must outlive the session or be replaced.
 void sc_session_set_profile(struct sc_session *session, const struct sc_profile *profile);
 
+// How much the session takes of each of its model's adapters (models/adapters.h) from now on; NULL: nothing. Borrowed.
+// Positions that are there already stay as they are.
+void sc_session_set_adapters(struct sc_session *session, const float *factors);
+
 // Forgets the positions from n_past on.
 void sc_session_rewind(struct sc_session *session, uint32_t n_past);
 

@@ -67,13 +67,31 @@ struct sc_matmul {
     void *scratch;                 // sc_matmul_scratch(k, n_columns) bytes, aligned to 64
 };
 
-// Offsets, sums of activations by group and the nodes of a tree of sums, for each column.
+// Offsets, sums of activations by group and the nodes of a tree of sums, for each column; or a panel of float columns.
 static inline size_t sc_matmul_scratch(size_t k, size_t n_columns)
 {
     size_t levels = 2;
     for (size_t n = k / SC_SEGMENT; n > 0; n /= 2) levels++;
-    return n_columns * (k / 16 * 8 + (k + 4) + levels * SC_LANES * 4) + 1024;
+    size_t quantized = n_columns * (k / 16 * 8 + (k + 4) + levels * SC_LANES * 4), floats = (k + 4) * SC_PANEL * 4;
+    return (quantized > floats ? quantized : floats) + 1024;
 }
+
+// One segment of a product of two matrices of floats, of which training has many kinds (program/gemm.h):
+//     c[j][i] = sum over p < k of a[i][p] * b[j][p], in order        k <= 256
+struct sc_gemm {
+    const float *a;              // [ceil(n_rows / 16)][k][16]: rows in lanes
+    const float *b;              // [ceil(n_columns / 12)][k][12]: columns side by side
+    size_t n_rows, n_columns, k; // what a and b have past them may be any numbers
+    float *c;                    // [n_columns][stride], stride a multiple of 16: up to the next 16 rows are written
+    size_t stride;
+};
+
+// Turns an n x m matrix of floats around: y[j * y_stride + i] = x[i * x_stride + j].
+struct sc_transpose {
+    const float *x;
+    float *y;
+    size_t x_stride, y_stride, n, m;
+};
 
 // y = x * w (w may be NULL: y = x) and *r = 1 / sqrt(sum(x^2) / n + eps); with `apply`, y = (x * w) * r.
 struct sc_norm {
@@ -101,8 +119,8 @@ struct sc_rope {
 //     keys, for every 16 positions       [dim_k][16] int8, [ceil(dim_k / 32)][16] f16
 //     values, for every position         [dim_v] int8, [ceil(dim_v / 32)] f16
 // With v == NULL the values are the first dim_v elements of the keys (latent attention's one compressed cache).
-// With `segments` each segment of 256 positions lies by itself: p is then counted within it, and segments[p / 256] bytes
-// are added to k and to v.
+// With `segments` each segment of 256 positions lies by itself: p is then counted within it, and segments[p / 256]
+// bytes are added to k and to v.
 enum sc_cache_format { SC_CACHE_F16, SC_CACHE_F32, SC_CACHE_Q8_0 };
 struct sc_kv {
     void *k, *v;
@@ -139,14 +157,14 @@ static inline char *sc_kv_values(const struct sc_kv *kv, size_t s)
 // values, which sc_kernels.attend_join can join to others.
 struct sc_attend {
     struct sc_kv kv;
-    size_t n_queries;           // at most SC_QUERIES_MAX
-    const float *const *q;      // [n_queries] rows of dim_k
-    float *const *node;         // [n_queries] rows of sc_node_floats(dim_v)
+    size_t n_queries;      // at most SC_QUERIES_MAX
+    const float *const *q; // [n_queries] rows of dim_k
+    float *const *node;    // [n_queries] rows of sc_node_floats(dim_v)
     const uint32_t *first, *last;
-    size_t begin, end;          // segments; every query has keys in each
-    float scale;                // of the dot products
-    float softcap;              // 0: none; else score = cap * tanh(score / cap)
-    void *scratch;              // sc_attend_scratch(dim_k, dim_v, n_segments) bytes, aligned to 64
+    size_t begin, end; // segments; every query has keys in each
+    float scale;       // of the dot products
+    float softcap;     // 0: none; else score = cap * tanh(score / cap)
+    void *scratch;     // sc_attend_scratch(dim_k, dim_v, n_segments) bytes, aligned to 64
 };
 
 // A node: [dim_v] values, the greatest score, the sum.
@@ -159,6 +177,31 @@ static inline size_t sc_attend_scratch(size_t dim_k, size_t dim_v, size_t n_segm
     for (; n_segments > 0; n_segments /= 2) levels++;
     return 4 * (SC_QUERIES_MAX * (SC_SEGMENT + dim_k + levels * sc_node_floats(dim_v)) + SC_SEGMENT * SC_LANES) + 1024;
 }
+
+// The softmax of one row of scores and its adjoint: score[j] becomes its share p = exp(score - max) / sum, of keys
+// begin
+// <= j < end (others: 0), and d_share[j], the derivative by the share, becomes that by the score before scaling:
+//     p * (d_share - mean) * slope * scale        slope: 1 - (score / softcap)^2 where scores are capped
+// score comes in as the plain dot products. n: how many there are. `sink`: one more score, or NULL; its derivative is
+// added to *d_sink. mean: what the shares' derivatives are on average, which is answer . d_answer.
+struct sc_softmax_adjoint {
+    float *score, *d_share;
+    size_t begin, end, n;
+    float scale, softcap, mean;
+    const float *sink;
+    float *d_sink;
+};
+
+// Adam's step with decoupled weight decay (Loshchilov and Hutter, arXiv:1711.05101), for n weights:
+//     m = beta1 m + (1 - beta1) g      v = beta2 v + (1 - beta2) g^2           g: the gradient times `clip`
+//     w = w - rate (decay w) - rate / (1 - beta1^t) * m / (sqrt(v / (1 - beta2^t)) + eps)
+struct sc_adamw {
+    float *w, *m, *v;
+    const float *g;
+    size_t n;
+    float clip, rate, decay, beta1, beta2, eps;
+    float correction1, correction2; // 1 - beta^t
+};
 
 enum sc_activation { SC_SILU, SC_GELU, SC_SWIGLU_OAI };
 enum sc_gating { SC_GATING_SOFTMAX = 1, SC_GATING_SIGMOID = 2, SC_GATING_SOFTMAX_TOP = 3 };
@@ -207,6 +250,35 @@ struct sc_kernels {
     void (*route)(const struct sc_route *args);
     // y = w[0] * x[0], then y = fma(w[e], x[e], y) in order: the experts' answers of one token.
     void (*expert_sum)(const float *x, size_t stride, const float *weights, size_t n_used, float *y, size_t n);
+
+    // ---- training: adjoints and what belongs to them. dy is the derivative of the loss by an op's output, dx by its
+    // input.
+
+    void (*gemm)(const struct sc_gemm *args);
+    void (*transpose)(const struct sc_transpose *args);
+    // dx = (dy * w - x * c) * r with c = sum(dy * w * x) * r^2 / n; w may be NULL. Of x * w * r, however late r came.
+    void (*norm_adjoint)(const float *x, const float *w, float r, const float *dy, float *dx, size_t n);
+    void (*glu_adjoint)(enum sc_activation activation, const float *gate, const float *up, const float *dy,
+                        float *d_gate, float *d_up, size_t n);
+    // The derivative by all experts' logits from that by the chosen ones' weights; args as `route` left them.
+    void (*route_adjoint)(const struct sc_route *args, const float *d_weights, float *d_logits);
+    void (*softcap_adjoint)(const float *y, float cap, const float *dy, float *dx, size_t n);
+    void (*softmax_adjoint)(const struct sc_softmax_adjoint *args);
+    // The answer's dot product with its derivative: sum of x * y, sixteen lanes.
+    float (*dot)(const float *x, const float *y, size_t n);
+    // y = fma(factor, x, y)
+    void (*add_scaled)(const float *x, float factor, float *y, size_t n);
+    // y[i] = fma(a[i] * b[i], factor, y[i]): a row's part in the derivative by a weight of every element.
+    void (*add_products)(const float *a, const float *b, float factor, float *y, size_t n);
+    // Of logits x: the greatest, and the sum of exp(x - max), sixteen lanes.
+    void (*log_sum)(const float *x, size_t n, float *max, float *sum);
+    // x = exp(x - max) * factor
+    void (*shares)(float *x, size_t n, float max, float factor);
+    void (*adamw)(const struct sc_adamw *args);
+    // Sum of squares, in sixteen lanes of binary64, folded pairwise.
+    double (*square_sum)(const float *x, size_t n);
+    // y = x / keep or 0, as the numbers of Philox at (counter + i / 4) say; keep: the share that stays. y may be x.
+    void (*dropout)(const float *x, float *y, size_t n, uint64_t key, uint64_t counter, float keep);
 
     // For measuring only (peak.c): n repetitions of SC_PEAK_MACS multiply-adds on data in the first-level cache, int8
     // products summed in int32 and fused multiply-adds of f32. What they return says only that they ran.

@@ -105,6 +105,7 @@ static struct sc_value join(struct sc_loader *l, struct sc_value residual, struc
     const float *w = NULL;
     if (post_norm) w = sc_load_vector(l, true, l->h->n_embd, "blk.%u.%s.weight", layer, post_norm);
     if (w) y = sc_build_norm(&l->b, y, w, l->h->rms_eps);
+    y = sc_build_dropout(&l->b, y, l->dropout);
     return sc_build_add(&l->b, residual, sc_build_scale(&l->b, y, l->h->residual_scale));
 }
 
@@ -152,6 +153,7 @@ void sc_decoder_build(struct sc_loader *l)
     const struct sc_tensor *table = sc_load_tensor(l, false, "token_embd.weight");
     if (l->status != SOCLE_OK) return;
     struct sc_value x = sc_build_scale(&l->b, sc_build_embed(&l->b, table), l->h->embedding_scale);
+    x = sc_build_dropout(&l->b, x, l->dropout);
     for (uint32_t layer = 0; layer < l->h->n_layer && l->status == SOCLE_OK && l->b.status == SOCLE_OK; layer++)
         x = build_layer(l, x, layer);
     if (l->status == SOCLE_OK && l->b.status == SOCLE_OK) x = build_logits(l, x);

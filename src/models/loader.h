@@ -12,6 +12,7 @@ struct sc_loader {
     struct sc_builder b;
     socle_status status;
     socle_error *err;
+    float dropout; // while training; 0: none
     const struct sc_rope_table *rope, *rope_window; // of layers that see everything, and of those with a window
 };
 

@@ -22,7 +22,7 @@ socle_status sc_model_family(const struct sc_gguf *gguf, const struct sc_family 
     return SOCLE_UNSUPPORTED;
 }
 
-static socle_status load(struct sc_model *model, socle_error *err)
+static socle_status load(struct sc_model *model, const struct sc_model_options *options, socle_error *err)
 {
     struct sc_hparams *h = &model->hparams;
     SC_TRY(sc_model_family(model->gguf, &model->family, err));
@@ -34,14 +34,22 @@ static socle_status load(struct sc_model *model, socle_error *err)
     if (table) h->n_vocab = (uint32_t)table->shape[1];
     if (h->attn_scale == 0.0f) h->attn_scale = (float)sc_pow64((double)h->head_dim_k, -0.5);
 
-    struct sc_loader l = { .model = model, .h = h, .err = err };
+    struct sc_loader l = { .model = model, .h = h, .err = err, .dropout = options->dropout };
     sc_build_begin(&l.b, &model->program, h->n_layer, err);
+    model->adapters = options->adapters;
+    l.b.adapters = options->adapters ? sc_adapter_set_adapters(options->adapters) : NULL;
     sc_load_rope(&l);
     if (l.status == SOCLE_OK) sc_decoder_build(&l);
     return l.status;
 }
 
 socle_status sc_model_load(struct sc_gguf *gguf, struct sc_model **out, socle_error *err)
+{
+    return sc_model_load_with(gguf, &(struct sc_model_options){ 0 }, out, err);
+}
+
+socle_status sc_model_load_with(struct sc_gguf *gguf, const struct sc_model_options *options, struct sc_model **out,
+                                socle_error *err)
 {
     struct sc_model *model = calloc(1, sizeof *model);
     if (!model) {
@@ -50,7 +58,7 @@ socle_status sc_model_load(struct sc_gguf *gguf, struct sc_model **out, socle_er
     }
     model->gguf = gguf;
     pthread_mutex_init(&model->mutex, NULL);
-    socle_status status = load(model, err);
+    socle_status status = load(model, options, err);
     if (status != SOCLE_OK) {
         // Messages from the program's builder know tensors but not the file.
         const char *path = sc_gguf_path(gguf);

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "models/adapters.h"
 #include "models/families.h"
 
 // A weight of one or more products: its tensor in the file (or a view of one), and the packed one in its place.
@@ -17,6 +18,7 @@ struct sc_model {
     const struct sc_family *family;
     struct sc_hparams hparams;
     struct sc_program program;
+    const struct sc_adapter_set *adapters; // NULL: none
     struct sc_arena arena; // tensors and tables made at load
     pthread_mutex_t mutex; // of what prepare.c sets once
     bool is_prepared;
@@ -26,7 +28,16 @@ struct sc_model {
     uint32_t n_weights;
 };
 
-// Takes `gguf` over, on failure too. Errors: SOCLE_UNSUPPORTED lists the families; SOCLE_BAD_FILE names what is wrong.
+// What a model may have beside its file. Zero-initialize.
+struct sc_model_options {
+    float dropout;                     // of what each block adds to the residual, while training
+    const struct sc_adapter_set *adapters; // NULL: none. Must outlive the model
+};
+
+// Takes `gguf` over, on failure too. options: NULL: none. Errors: SOCLE_UNSUPPORTED lists the families; SOCLE_BAD_FILE
+// names what is wrong.
+socle_status sc_model_load_with(struct sc_gguf *gguf, const struct sc_model_options *options, struct sc_model **out,
+                                socle_error *err);
 socle_status sc_model_load(struct sc_gguf *gguf, struct sc_model **out, socle_error *err);
 void sc_model_free(struct sc_model *model); // NULL is fine
 

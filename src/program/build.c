@@ -210,9 +210,11 @@ static struct sc_value quantized(struct sc_builder *b, struct sc_value x)
         x.buffer = twin;
         return x;
     }
-    twin = add_buffer(
-        b, (struct sc_buffer_info){
-               .element = SC_ELEMENT_Q8, .rows = info.rows, .per_row = info.per_row, .width = x.head_dim, .n_heads = x.n_heads });
+    twin = add_buffer(b, (struct sc_buffer_info){ .element = SC_ELEMENT_Q8,
+                                                  .rows = info.rows,
+                                                  .per_row = info.per_row,
+                                                  .width = x.head_dim,
+                                                  .n_heads = x.n_heads });
     p->buffers[twin].row_scale = info.row_scale;
     if (is_whole) b->quantized[x.buffer] = twin;
     struct sc_value out = { twin, 0, x.n_heads, x.head_dim, x.head_dim };
@@ -232,22 +234,53 @@ static void check_linear(struct sc_builder *b, struct sc_value x, struct sc_line
 static struct sc_op linear_op(struct sc_builder *b, const struct sc_op_type *type, struct sc_value x,
                               struct sc_linear linear, struct sc_value out)
 {
-    struct sc_value scale = no_value;
+    struct sc_value scale = no_value, given = x;
     int32_t row_scale = b->program->buffers[x.buffer].row_scale;
     if (linear.weight->format->unpack) x = quantized(b, x);
     if (row_scale != SC_NO_BUFFER) scale = whole(b, row_scale);
     struct sc_op op = op_of(type, x, out);
     op.in[1] = scale;
+    op.x = given;
     op.linear = linear;
     return op;
 }
 
-void sc_build_linear_into(struct sc_builder *b, struct sc_value x, struct sc_linear linear, struct sc_value out)
+static void add_linear(struct sc_builder *b, struct sc_value x, struct sc_linear linear, struct sc_value out)
 {
     if (linear.weight->shape[2] == 1 && x.n_heads != 1) x = sc_value_flat(x);
     check_linear(b, x, linear, out.head_dim);
     check(b, x.n_heads == out.n_heads && linear.weight->shape[2] == x.n_heads, "a product by heads");
     add_op(b, linear_op(b, &sc_op_linear, x, linear, out));
+}
+
+// out = y + factor * B (A x)
+static void add_change(struct sc_builder *b, struct sc_value x, struct sc_value y, const struct sc_adapter_pair *pair,
+                       uint32_t adapter, struct sc_value out)
+{
+    struct sc_value low = like(b, y, 1, (uint32_t)pair->a->shape[1]), change = like(b, y, 1, y.head_dim);
+    if (x.n_heads != 1) x = sc_value_flat(x);
+    add_linear(b, sc_build_dropout(b, x, pair->dropout), (struct sc_linear){ .weight = pair->a }, low);
+    add_linear(b, low, (struct sc_linear){ .weight = pair->b }, change);
+    struct sc_op op = op_of(&sc_op_adapt, y, out);
+    op.in[1] = change;
+    op.adapt.adapter = adapter;
+    add_op(b, op);
+}
+
+void sc_build_linear_into(struct sc_builder *b, struct sc_value x, struct sc_linear linear, struct sc_value out)
+{
+    struct sc_adapter_pair pair;
+    uint32_t last = UINT32_MAX, n = b->adapters && linear.weight->shape[2] == 1 ? b->adapters->n : 0;
+    for (uint32_t i = 0; i < n; i++)
+        if (b->adapters->find(b->adapters, i, linear.weight->name, &pair)) last = i;
+    struct sc_value y = last == UINT32_MAX ? out : like(b, x, 1, out.head_dim);
+    add_linear(b, x, linear, y);
+    for (uint32_t i = 0; i < n && last != UINT32_MAX && i <= last; i++) {
+        if (!b->adapters->find(b->adapters, i, linear.weight->name, &pair)) continue;
+        struct sc_value sum = i == last ? out : like(b, y, 1, y.head_dim);
+        add_change(b, x, y, &pair, i, sum);
+        y = sum;
+    }
 }
 
 struct sc_value sc_build_linear(struct sc_builder *b, struct sc_value x, struct sc_linear linear)
@@ -286,6 +319,8 @@ void sc_build_store(struct sc_builder *b, uint32_t layer, struct sc_value k, str
     check(b, !has_v || v.n_heads == k.n_heads, "keys and values");
     check(b, k.head_dim <= SC_HEAD_DIM_MAX && (!has_v || v.head_dim <= SC_HEAD_DIM_MAX), "heads are too wide");
     b->program->layers[layer] = (struct sc_cache_layer){ k.n_heads, k.head_dim, has_v ? v.head_dim : 0 };
+    b->stored_k = k;
+    b->stored_v = op.in[1];
     add_op(b, op);
 }
 
@@ -304,6 +339,8 @@ struct sc_value sc_build_attend(struct sc_builder *b, uint32_t layer, struct sc_
     op.attend.softcap = how.softcap;
     op.attend.window = how.window;
     op.attend.sinks = how.sinks;
+    op.attend.k = b->stored_k;
+    op.attend.v = b->stored_v;
     add_op(b, op);
     return out;
 }
@@ -348,6 +385,18 @@ struct sc_value sc_build_scale(struct sc_builder *b, struct sc_value x, float fa
 {
     struct sc_value out = x;
     if (factor != 1.0f) map(b, &sc_op_scale, x, &out)->scale.factor = factor;
+    return out;
+}
+
+// A norm's 1 / rms goes on riding along: what is dropped was dropped before it.
+struct sc_value sc_build_dropout(struct sc_builder *b, struct sc_value x, float rate)
+{
+    if (rate == 0.0f) return x;
+    struct sc_value out = like(b, x, x.n_heads, x.head_dim);
+    struct sc_op op = op_of(&sc_op_dropout, x, out);
+    op.dropout.rate = rate;
+    add_op(b, op);
+    if (b->status == SOCLE_OK) b->program->buffers[out.buffer].row_scale = b->program->buffers[x.buffer].row_scale;
     return out;
 }
 

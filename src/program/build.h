@@ -9,11 +9,24 @@
 
 #include "program/program.h"
 
+// Low-rank changes to products (Hu et al., arXiv:2106.09685): y = W x + factor * B (A x).
+struct sc_adapter_pair {
+    const struct sc_tensor *a, *b; // [k, rank], [rank, rows]
+    float dropout;                 // of x, while training
+};
+struct sc_adapters {
+    uint32_t n;
+    // The pair that adapter i has for a weight of this name; false: none.
+    bool (*find)(const struct sc_adapters *adapters, uint32_t i, struct sc_text weight, struct sc_adapter_pair *out);
+};
+
 struct sc_builder {
     struct sc_program *program;
     socle_status status;
     socle_error *err;
-    int32_t *quantized; // [buffers_capacity]: the q8 twin of a buffer, or SC_NO_BUFFER
+    int32_t *quantized;                 // [buffers_capacity]: the q8 twin of a buffer, or SC_NO_BUFFER
+    const struct sc_adapters *adapters; // of products with one matrix; NULL: none
+    struct sc_value stored_k, stored_v; // by the last store op, which the next attention reads
 };
 
 void sc_build_begin(struct sc_builder *b, struct sc_program *program, uint32_t n_layers, socle_error *err);
@@ -30,7 +43,7 @@ struct sc_value sc_build_embed(struct sc_builder *b, const struct sc_tensor *tab
 // RMS norm of every head; w has head_dim elements or is NULL.
 struct sc_value sc_build_norm(struct sc_builder *b, struct sc_value x, const float *w, float eps);
 void sc_build_norm_into(struct sc_builder *b, struct sc_value x, const float *w, float eps, struct sc_value out);
-// A product with one matrix, or with a matrix per head.
+// A product with one matrix, or with a matrix per head; adapters' changes are added.
 struct sc_value sc_build_linear(struct sc_builder *b, struct sc_value x, struct sc_linear linear);
 void sc_build_linear_into(struct sc_builder *b, struct sc_value x, struct sc_linear linear, struct sc_value out);
 struct sc_value sc_build_rope(struct sc_builder *b, struct sc_value x, const struct sc_rope_table *table);
@@ -53,6 +66,8 @@ struct sc_value sc_build_scale(struct sc_builder *b, struct sc_value x, float fa
 // x * (1 + scale * ln(1 + floor(position / length))): attention temperature by position.
 struct sc_value sc_build_temperature(struct sc_builder *b, struct sc_value x, float scale, uint32_t length);
 struct sc_value sc_build_softcap(struct sc_builder *b, struct sc_value x, float cap);
+// Training: some elements become 0, by chance; rate 0: x itself.
+struct sc_value sc_build_dropout(struct sc_builder *b, struct sc_value x, float rate);
 // Says that x, a norm's result, is the hidden state that the logits come from.
 void sc_build_hidden(struct sc_builder *b, struct sc_value x);
 // Only the rows whose results are wanted.

@@ -24,6 +24,7 @@ struct sc_sequence {
     const struct sc_kv_layer *cache; // [n_layers]
     const size_t *segments;          // where each 256 positions lie (struct sc_kv); NULL: one after another
     size_t n_context;                // positions that it can hold
+    const float *adapters;           // how much it takes of each of the program's adapters; NULL: none of any
 };
 
 // Looks at an op that has just run, on the thread that runs the program: its inputs and outputs still hold.
@@ -35,14 +36,16 @@ struct sc_run {
     const struct sc_plan *plan;
     const struct sc_kernels *kernels;
     struct sc_pool *pool;
-    char *memory;                    // plan->n_bytes, of which the last part is shared by an op's tasks
-    char *scratch;                   // plan->scratch_bytes for each thread
+    char *memory;  // plan->n_bytes, of which the last part is shared by an op's tasks
+    char *scratch; // plan->scratch_bytes for each thread
     size_t n_rows, n_selected;
     const struct sc_sequence *const *sequences; // [n_rows] whose row it is; a sequence's rows lie together
-    const int32_t *tokens;            // [n_rows], each below the vocabulary's size
-    const uint32_t *positions;        // [n_rows], ascending by one within a sequence
-    const uint32_t *selected;         // [n_selected] rows whose results are wanted
-    bool only_hidden;                 // nobody wants logits
+    const int32_t *tokens;                      // [n_rows], each below the vocabulary's size
+    const uint32_t *positions;                  // [n_rows], ascending by one within a sequence
+    const uint32_t *selected;                   // [n_selected] rows whose results are wanted
+    bool only_hidden;                           // nobody wants logits
+    bool drop;                                  // training: dropout drops, by the random numbers of dropout_key
+    uint64_t dropout_key;
     const struct sc_profile *profile; // NULL: ops are not timed
     sc_observer *observe;             // NULL: nobody looks
     void *observer;
@@ -83,6 +86,12 @@ static inline int32_t *sc_run_i32(const struct sc_run *run, struct sc_value v, s
 struct sc_panel sc_run_panel(const struct sc_run *run, struct sc_value v, size_t h, size_t i);
 
 static inline void *sc_run_shared(const struct sc_run *run) { return run->memory + run->plan->shared_offset; }
+
+// What an op and its adjoint both need: what dropout leaves of head h of a row, how much of the adapter a row takes,
+// what its position multiplies queries by.
+void sc_run_dropout(const struct sc_run *run, const struct sc_op *op, size_t row, size_t h, const float *x, float *y);
+float sc_run_adapter(const struct sc_run *run, const struct sc_op *op, size_t row);
+float sc_run_temperature(const struct sc_run *run, const struct sc_op *op, size_t row);
 
 // Splits n_sub_rows of `width` elements into tasks of about 16384 elements: rows begin..end of task `task`.
 size_t sc_run_row_tasks(size_t n_sub_rows, size_t width);

@@ -1,4 +1,5 @@
-// The list of ops: SC_OP(name). To add one: its reference kernel in src/kernels/ref/, its split in src/program/, a line here.
+// The list of ops: SC_OP(name). To add one: its reference kernel in src/kernels/ref/, its split and
+// its adjoint in src/program/, a line here.
 SC_OP(embed)
 SC_OP(norm)
 SC_OP(quantize)
@@ -15,3 +16,5 @@ SC_OP(select)
 SC_OP(route)
 SC_OP(expert_linear)
 SC_OP(expert_sum)
+SC_OP(dropout)
+SC_OP(adapt)

@@ -1,6 +1,7 @@
 // Ops that read or write the cache, and those that know positions.
 #include "base/size.h"
 #include "kernels/elementary64.h"
+#include "program/adjoints.h"
 #include "program/execute.h"
 #include "program/op_types.h"
 
@@ -211,8 +212,8 @@ static void run_attend(const struct sc_run *run, const struct sc_op *op, size_t 
                               .scratch = own_nodes + sc_align_up(SC_QUERIES_MAX * sc_node_floats(dim_v), 16) };
     run_block(run, op, kv_head, &args, &b);
     for (size_t i = 0; i < b.n && c.n_ranges == 1; i++)
-        run->kernels->attend_finish(b.node[i], sink_of(op, b.head[i]),
-                                    sc_run_f32(run, op->out[0], b.row[i], b.head[i]), dim_v);
+        run->kernels->attend_finish(b.node[i], sink_of(op, b.head[i]), sc_run_f32(run, op->out[0], b.row[i], b.head[i]),
+                                    dim_v);
 }
 
 static size_t join_tasks(const struct sc_run *run, const struct sc_op *op)
@@ -254,14 +255,19 @@ static void print_attend(const struct sc_op *op, struct sc_buffer *out)
     if (op->attend.sinks) sc_buffer_printf(out, " sinks");
 }
 
+float sc_run_temperature(const struct sc_run *run, const struct sc_op *op, size_t row)
+{
+    double steps = (double)(run->positions[row] / op->temperature.length);
+    return (float)(1.0 + (double)op->temperature.scale * sc_log64(1.0 + steps));
+}
+
 static void run_temperature(const struct sc_run *run, const struct sc_op *op, size_t task, void *scratch)
 {
     (void)scratch;
     size_t begin, end;
     row_range(run, op, task, &begin, &end);
     for (size_t row = begin; row < end; row++) {
-        double steps = (double)(run->positions[row] / op->temperature.length);
-        float factor = (float)(1.0 + (double)op->temperature.scale * sc_log64(1.0 + steps));
+        float factor = sc_run_temperature(run, op, row);
         for (size_t h = 0; h < op->in[0].n_heads; h++)
             run->kernels->scale(sc_run_f32(run, op->in[0], row, h), factor, sc_run_f32(run, op->out[0], row, h),
                                 op->in[0].head_dim);
@@ -274,7 +280,12 @@ static void print_temperature(const struct sc_op *op, struct sc_buffer *out)
 }
 
 const struct sc_op_type sc_op_rope = {
-    .name = "rope", .tasks = row_tasks, .run = run_rope, .scratch_bytes = rope_scratch, .print = print_rope
+    .name = "rope",
+    .tasks = row_tasks,
+    .run = run_rope,
+    .scratch_bytes = rope_scratch,
+    .print = print_rope,
+    .adjoint = &sc_adjoint_rope,
 };
 const struct sc_op_type sc_op_store = { .name = "store", .tasks = store_tasks, .run = run_store };
 const struct sc_op_type sc_op_attend = {
@@ -286,7 +297,12 @@ const struct sc_op_type sc_op_attend = {
     .join = join_row,
     .shared_bytes = attend_shared,
     .print = print_attend,
+    .adjoint = &sc_adjoint_attend,
 };
 const struct sc_op_type sc_op_temperature = {
-    .name = "temperature", .tasks = row_tasks, .run = run_temperature, .print = print_temperature
+    .name = "temperature",
+    .tasks = row_tasks,
+    .run = run_temperature,
+    .print = print_temperature,
+    .adjoint = &sc_adjoint_temperature,
 };

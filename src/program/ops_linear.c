@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "program/adjoints.h"
 #include "program/execute.h"
 #include "program/op_types.h"
 
@@ -173,7 +174,12 @@ static size_t expert_scratch(const struct sc_op *op, size_t n_context)
 }
 
 const struct sc_op_type sc_op_linear = {
-    .name = "linear", .tasks = linear_tasks, .run = run_linear, .scratch_bytes = linear_scratch, .is_product = true
+    .name = "linear",
+    .tasks = linear_tasks,
+    .run = run_linear,
+    .scratch_bytes = linear_scratch,
+    .is_product = true,
+    .adjoint = &sc_adjoint_linear,
 };
 const struct sc_op_type sc_op_expert_linear = {
     .name = "expert_linear",
@@ -181,4 +187,5 @@ const struct sc_op_type sc_op_expert_linear = {
     .run = run_expert_linear,
     .scratch_bytes = expert_scratch,
     .is_product = true,
+    .adjoint = &sc_adjoint_expert_linear,
 };

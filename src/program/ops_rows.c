@@ -1,6 +1,7 @@
 // Ops that treat each row by itself: look-up, norms, quantization, activations, sums, routing.
 #include <string.h>
 
+#include "program/adjoints.h"
 #include "program/execute.h"
 #include "program/op_types.h"
 #include "tensor/packed.h"
@@ -161,15 +162,125 @@ static void run_expert_sum(const struct sc_run *run, const struct sc_op *op, siz
                                  op->out[0].head_dim);
 }
 
-const struct sc_op_type sc_op_embed = { .name = "embed", .tasks = tasks, .run = run_embed };
-const struct sc_op_type sc_op_norm = { .name = "norm", .tasks = tasks, .run = run_norm, .print = print_norm };
-const struct sc_op_type sc_op_quantize = { .name = "quantize", .tasks = quantize_tasks, .run = run_quantize };
-const struct sc_op_type sc_op_glu = { .name = "glu", .tasks = tasks, .run = run_glu, .print = print_glu };
-const struct sc_op_type sc_op_add = { .name = "add", .tasks = tasks, .run = run_add };
-const struct sc_op_type sc_op_scale = { .name = "scale", .tasks = tasks, .run = run_scale, .print = print_factor };
-const struct sc_op_type sc_op_softcap = {
-    .name = "softcap", .tasks = tasks, .run = run_softcap, .print = print_factor
+// ---- training and adapters
+
+// Each op, sub-row and head has counters of its own: elements take them four by four, in steps of 64.
+void sc_run_dropout(const struct sc_run *run, const struct sc_op *op, size_t row, size_t h, const float *x, float *y)
+{
+    size_t n = op->out[0].head_dim, counters = (n + 63) / 64 * 16;
+    uint64_t i = (uint64_t)(op - run->program->ops) << 40 | (row * op->out[0].n_heads + h) * counters;
+    run->kernels->dropout(x, y, n, run->dropout_key, i, 1.0f - op->dropout.rate);
+}
+
+static void run_dropout(const struct sc_run *run, const struct sc_op *op, size_t task, void *scratch)
+{
+    (void)scratch;
+    FOR_ROWS (row)
+        FOR_HEADS (h) {
+            if (run->drop) sc_run_dropout(run, op, row, h, IN(0, row, h), OUT(0, row, h));
+            else memcpy(OUT(0, row, h), IN(0, row, h), op->out[0].head_dim * sizeof(float));
+        }
+}
+
+static void print_dropout(const struct sc_op *op, struct sc_buffer *out)
+{
+    sc_buffer_printf(out, " %g", (double)op->dropout.rate);
+}
+
+float sc_run_adapter(const struct sc_run *run, const struct sc_op *op, size_t row)
+{
+    const float *factors = run->sequences[row]->adapters;
+    return factors ? factors[op->adapt.adapter] : 0.0f;
+}
+
+// A row without the adapter is what it was, to the bit.
+static void run_adapt(const struct sc_run *run, const struct sc_op *op, size_t task, void *scratch)
+{
+    (void)scratch;
+    FOR_ROWS (row)
+        FOR_HEADS (h) {
+            float factor = sc_run_adapter(run, op, row);
+            memcpy(OUT(0, row, h), IN(0, row, h), op->out[0].head_dim * sizeof(float));
+            if (factor != 0.0f) run->kernels->add_scaled(IN(1, row, h), factor, OUT(0, row, h), op->out[0].head_dim);
+        }
+}
+
+static void print_adapt(const struct sc_op *op, struct sc_buffer *out)
+{
+    sc_buffer_printf(out, " adapter=%u", op->adapt.adapter);
+}
+
+const struct sc_op_type sc_op_embed = {
+    .name = "embed",
+    .tasks = tasks,
+    .run = run_embed,
+    .adjoint = &sc_adjoint_embed,
 };
-const struct sc_op_type sc_op_select = { .name = "select", .tasks = tasks, .run = run_select };
-const struct sc_op_type sc_op_route = { .name = "route", .tasks = tasks, .run = run_route, .print = print_route };
-const struct sc_op_type sc_op_expert_sum = { .name = "expert_sum", .tasks = tasks, .run = run_expert_sum };
+const struct sc_op_type sc_op_norm = {
+    .name = "norm",
+    .tasks = tasks,
+    .run = run_norm,
+    .print = print_norm,
+    .adjoint = &sc_adjoint_norm,
+};
+const struct sc_op_type sc_op_quantize = { .name = "quantize", .tasks = quantize_tasks, .run = run_quantize };
+const struct sc_op_type sc_op_glu = {
+    .name = "glu",
+    .tasks = tasks,
+    .run = run_glu,
+    .print = print_glu,
+    .adjoint = &sc_adjoint_glu,
+};
+const struct sc_op_type sc_op_add = {
+    .name = "add",
+    .tasks = tasks,
+    .run = run_add,
+    .adjoint = &sc_adjoint_add,
+};
+const struct sc_op_type sc_op_scale = {
+    .name = "scale",
+    .tasks = tasks,
+    .run = run_scale,
+    .print = print_factor,
+    .adjoint = &sc_adjoint_scale,
+};
+const struct sc_op_type sc_op_softcap = {
+    .name = "softcap",
+    .tasks = tasks,
+    .run = run_softcap,
+    .print = print_factor,
+    .adjoint = &sc_adjoint_softcap,
+};
+const struct sc_op_type sc_op_select = {
+    .name = "select",
+    .tasks = tasks,
+    .run = run_select,
+    .adjoint = &sc_adjoint_select,
+};
+const struct sc_op_type sc_op_route = {
+    .name = "route",
+    .tasks = tasks,
+    .run = run_route,
+    .print = print_route,
+    .adjoint = &sc_adjoint_route,
+};
+const struct sc_op_type sc_op_expert_sum = {
+    .name = "expert_sum",
+    .tasks = tasks,
+    .run = run_expert_sum,
+    .adjoint = &sc_adjoint_expert_sum,
+};
+const struct sc_op_type sc_op_dropout = {
+    .name = "dropout",
+    .tasks = tasks,
+    .run = run_dropout,
+    .print = print_dropout,
+    .adjoint = &sc_adjoint_dropout,
+};
+const struct sc_op_type sc_op_adapt = {
+    .name = "adapt",
+    .tasks = tasks,
+    .run = run_adapt,
+    .print = print_adapt,
+    .adjoint = &sc_adjoint_adapt,
+};

@@ -7,43 +7,37 @@
 
 #include "base/error.h"
 #include "base/size.h"
-#include "program/program.h"
+#include "program/plan.h"
 
 enum { ALIGNMENT = 64 };
 
-static size_t sub_row_bytes(const struct sc_buffer_info *info)
+size_t sc_plan_sub_row_bytes(const struct sc_buffer_info *info)
 {
     if (info->element != SC_ELEMENT_Q8) return sc_align_up((size_t)info->width * 4, ALIGNMENT);
     return sc_panel_bytes(info->width, SC_PANEL);
 }
 
-// How many of these there are.
-static size_t n_sub_rows(const struct sc_buffer_info *info, const struct sc_plan *plan)
+size_t sc_plan_n_sub_rows(const struct sc_buffer_info *info, const struct sc_plan *plan)
 {
     size_t n = (size_t)info->per_row * (info->rows == SC_ROWS_SELECTED ? plan->n_selected : plan->n_rows);
     return info->element == SC_ELEMENT_Q8 ? (n + SC_PANEL - 1) / SC_PANEL * info->n_heads : n;
 }
 
-struct placed {
-    size_t bytes, offset;
-    uint32_t first, last, buffer;
-};
-
 static int compare_sizes(const void *a, const void *b)
 {
-    const struct placed *x = a, *y = b;
+    const struct sc_placed *x = a, *y = b;
     if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
-    return (x->buffer > y->buffer) - (x->buffer < y->buffer);
+    return (x->id > y->id) - (x->id < y->id);
 }
 
 static int compare_offsets(const void *a, const void *b)
 {
-    const struct placed *const *x = a, *const *y = b;
+    const struct sc_placed *const *x = a, *const *y = b;
     return ((*x)->offset > (*y)->offset) - ((*x)->offset < (*y)->offset);
 }
 
 // Places items[i] among items[0..i), using `meeting` as room for pointers.
-static void place(struct placed *items, uint32_t i, const struct placed **meeting)
+static void place(struct sc_placed *items, uint32_t i, const struct sc_placed **meeting)
 {
     uint32_t n = 0;
     for (uint32_t j = 0; j < i; j++)
@@ -57,23 +51,31 @@ static void place(struct placed *items, uint32_t i, const struct placed **meetin
     items[i].offset = offset;
 }
 
-static void place_all(const struct sc_program *program, struct sc_plan *plan, struct placed *items,
-                      const struct placed **meeting)
+size_t sc_plan_place(struct sc_placed *items, uint32_t n, const struct sc_placed **meeting)
+{
+    size_t n_bytes = 0;
+    qsort(items, n, sizeof *items, compare_sizes);
+    for (uint32_t i = 0; i < n; i++) {
+        place(items, i, meeting);
+        n_bytes = SC_MAX(n_bytes, items[i].offset + items[i].bytes);
+    }
+    return n_bytes;
+}
+
+static void place_all(const struct sc_program *program, struct sc_plan *plan, struct sc_placed *items,
+                      const struct sc_placed **meeting)
 {
     for (uint32_t i = 0; i < program->n_buffers; i++) {
         const struct sc_buffer_info *info = &program->buffers[i];
-        plan->strides[i] = sub_row_bytes(info);
+        plan->strides[i] = sc_plan_sub_row_bytes(info);
         size_t first = info->first_op == UINT32_MAX ? 0 : info->first_op;
-        items[i] = (struct placed){ plan->strides[i] * n_sub_rows(info, plan), 0, (uint32_t)first, info->last_op, i };
+        items[i] = (struct sc_placed){ plan->strides[i] * sc_plan_n_sub_rows(info, plan), 0, (uint32_t)first,
+                                       info->last_op, i };
     }
     items[program->logits.buffer].last = program->n_ops;
     items[program->hidden.buffer].last = items[program->hidden_scale.buffer].last = program->n_ops;
-    qsort(items, program->n_buffers, sizeof *items, compare_sizes);
-    for (uint32_t i = 0; i < program->n_buffers; i++) {
-        place(items, i, meeting);
-        plan->offsets[items[i].buffer] = items[i].offset;
-        plan->n_bytes = SC_MAX(plan->n_bytes, items[i].offset + items[i].bytes);
-    }
+    plan->n_bytes = sc_plan_place(items, program->n_buffers, meeting);
+    for (uint32_t i = 0; i < program->n_buffers; i++) plan->offsets[items[i].id] = items[i].offset;
 }
 
 socle_status sc_plan_make(const struct sc_program *program, uint32_t n_rows, uint32_t n_selected, size_t n_context,
@@ -83,8 +85,8 @@ socle_status sc_plan_make(const struct sc_program *program, uint32_t n_rows, uin
     struct sc_plan plan = { .n_rows = n_rows, .n_selected = n_selected };
     plan.offsets = calloc(n, sizeof *plan.offsets);
     plan.strides = calloc(n, sizeof *plan.strides);
-    struct placed *items = calloc(n, sizeof *items);
-    const struct placed **meeting = calloc(n, sizeof *meeting);
+    struct sc_placed *items = calloc(n, sizeof *items);
+    const struct sc_placed **meeting = calloc(n, sizeof *meeting);
     bool ok = plan.offsets && plan.strides && items && meeting;
     if (ok) place_all(program, &plan, items, meeting);
     for (uint32_t i = 0; ok && i < program->n_ops; i++) {

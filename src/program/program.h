@@ -58,6 +58,22 @@ struct sc_rope_table {
 
 struct sc_op;
 struct sc_run;
+struct sc_backward;
+
+enum { SC_READS_IN0 = 1, SC_READS_IN1 = 2, SC_READS_IN2 = 4, SC_READS_OUT0 = 8, SC_READS_OUT1 = 16 };
+
+// An op's adjoint (program/backward.h): from the derivatives of the loss by the op's outputs to those by its inputs and
+// weights.
+struct sc_adjoint {
+    void (*run)(struct sc_backward *back, const struct sc_op *op); // by all threads together
+    unsigned reads;                                                // the values that it needs once more: SC_READS_...
+    // Bytes of scratch for each thread beside that of products, and of memory that all share; NULL: none.
+    // n_context: rows of the longest sequence.
+    size_t (*scratch_bytes)(const struct sc_op *op, size_t n_context);
+    size_t (*shared_bytes)(const struct sc_op *op, size_t n_rows);
+    // The vector that training may change (a bias, a norm's weights), of *n elements; NULL: there is none.
+    const float *(*vector)(const struct sc_op *op, size_t *n);
+};
 
 // A kind of operation: one const descriptor in one file, one line in ops.h.
 struct sc_op_type {
@@ -72,7 +88,8 @@ struct sc_op_type {
     size_t (*join_tasks)(const struct sc_run *run, const struct sc_op *op);
     void (*join)(const struct sc_run *run, const struct sc_op *op, size_t task);
     size_t (*shared_bytes)(const struct sc_op *op);
-    bool is_product; // it multiplies by linear.weight, which must be packed before it runs
+    bool is_product;                  // it multiplies by linear.weight, which must be packed before it runs
+    const struct sc_adjoint *adjoint; // NULL: derivatives end here
     // Adds what sc_program_print cannot see in the fields that all ops share; or NULL.
     void (*print)(const struct sc_op *op, struct sc_buffer *out);
 };
@@ -82,7 +99,8 @@ struct sc_op {
     struct sc_value in[3]; // unused: buffer SC_NO_BUFFER
     struct sc_value out[2];
     struct sc_linear linear;
-    int32_t layer; // of the cache; -1 when the op does not touch it
+    struct sc_value x; // of products: what in[0] is, or was before it was quantized
+    int32_t layer;     // of the cache; -1 when the op does not touch it
     union {
         struct {
             const float *w;
@@ -96,6 +114,7 @@ struct sc_op {
             float scale, softcap;
             uint32_t window;
             const float *sinks;
+            struct sc_value k, v; // what the layer's store op keeps: adjoints read them; v.buffer may be SC_NO_BUFFER
         } attend;
         struct {
             enum sc_activation activation;
@@ -107,6 +126,12 @@ struct sc_op {
             float scale;
             uint32_t length;
         } temperature;
+        struct {
+            float rate; // the share that becomes 0
+        } dropout;
+        struct {
+            uint32_t adapter; // whose: a sequence says how much of each it takes
+        } adapt;
         struct {
             const float *bias;
             uint32_t n_groups, n_groups_used;

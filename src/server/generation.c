@@ -231,6 +231,7 @@ static socle_status start_choice(struct choice *c, socle_error *err)
         .prompt = c->prompt->ids,
         .n_prompt = c->prompt->n_ids,
         .n_predict = o->n_predict,
+        .adapters = o->has_adapters ? o->adapters : NULL,
         .sampling = o->sampling,
         .stop = o->stops,
         .n_stop = o->n_stops,

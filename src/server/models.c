@@ -164,7 +164,7 @@ static socle_status create_scheduler(struct served_models *m, struct served_mode
 static socle_status load(struct served_models *m, struct served_model *model, socle_error *err)
 {
     struct served_model loaded = *model;
-    SC_TRY(socle_model_load(model->path, &loaded.model, err));
+    SC_TRY(socle_model_load_adapted(model->path, m->o.adapters, m->o.path ? m->o.n_adapters : 0, &loaded.model, err));
     loaded.forms = kept_forms_create();
     socle_status status = loaded.forms ? create_scheduler(m, &loaded, err) : sc_fail_memory(err, 1, "a model's forms");
     if (status != SOCLE_OK) {

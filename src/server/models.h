@@ -14,6 +14,8 @@ struct served_models_options {
     const char *folder;       // of many; or NULL
     const char *alias;        // name of the one model; NULL: its file's name without ".gguf"
     const char *cache_folder; // of known beginnings, a file for each model; NULL: they are not kept
+    const socle_adapter *adapters; // [n_adapters] of the one model
+    size_t n_adapters;
     uint64_t budget;          // bytes that loaded models may take together; 0: what the memory holds
     socle_scheduler_options scheduler;
     socle_progress_callback *on_progress; // of the first model's preparation

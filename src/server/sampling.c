@@ -186,6 +186,43 @@ static bool read_stream_options(struct exchange *ex, const json_t *object, struc
     return read_flag(ex, options, "include_usage", &o->include_usage);
 }
 
+// The adapter that {"id": ...} means, by its number or its name; -1 after a reply.
+static int find_adapter(struct exchange *ex, const json_t *id)
+{
+    const struct served_models_options *models = &ex->server->options.models;
+    const char *wanted = json_string_value(id);
+    for (size_t i = 0; i < models->n_adapters; i++) {
+        const char *slash = strrchr(models->adapters[i].path, '/'), *name = slash ? slash + 1 : models->adapters[i].path;
+        size_t n = strlen(name);
+        if (n > 5 && strcmp(name + n - 5, ".gguf") == 0) n -= 5;
+        if (json_is_integer(id) && (size_t)json_integer_value(id) == i) return (int)i;
+        if (wanted && strlen(wanted) == n && memcmp(wanted, name, n) == 0) return (int)i;
+    }
+    exchange_fail(ex, 400, "invalid_value", "lora",
+                  "Invalid 'lora': every entry has an 'id', the number or the name of one of the %zu adapters that are "
+                  "served.",
+                  models->n_adapters);
+    return -1;
+}
+
+// "lora": [{"id": 0, "scale": 0.5}]: so much of each adapter, and nothing of those that are not named.
+static bool read_adapters(struct exchange *ex, const json_t *object, struct request_options *o)
+{
+    const json_t *list = json_object_get(object, "lora"), *entry;
+    size_t i;
+    if (is_absent(list)) return true;
+    if (!json_is_array(list)) return wrong_type(ex, "lora", "an array", list);
+    o->has_adapters = true;
+    json_array_foreach (list, i, entry) {
+        double scale = 1.0;
+        if (!json_is_object(entry)) return wrong_type(ex, "lora", "an array of objects", entry);
+        int adapter = find_adapter(ex, json_object_get(entry, "id"));
+        if (adapter < 0 || !read_number(ex, entry, "scale", -100, 100, &scale)) return false;
+        o->adapters[adapter] = (float)scale;
+    }
+    return true;
+}
+
 bool read_request_options(struct exchange *ex, const json_t *object, const char *stop_name, struct request_options *o)
 {
     uint32_t n_predict = ex->server->options.n_predict;
@@ -204,6 +241,6 @@ bool read_request_options(struct exchange *ex, const json_t *object, const char 
     if (!read_u32(ex, object, "max_completion_tokens", 1, 1 << 30, &n_predict)) return false;
     if (!read_u32(ex, object, "max_output_tokens", 1, 1 << 30, &n_predict)) return false;
     o->n_predict = n_predict;
-    if (!read_flag(ex, object, "ignore_eos", &o->ignore_end)) return false;
+    if (!read_flag(ex, object, "ignore_eos", &o->ignore_end) || !read_adapters(ex, object, o)) return false;
     return read_u32(ex, object, "n", 1, CHOICES_MAX, &o->n_choices);
 }

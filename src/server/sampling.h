@@ -4,7 +4,7 @@
 
 #include "server/server.h"
 
-enum { STOPS_MAX = 16, BIASES_MAX = 1024, CHOICES_MAX = 16 };
+enum { STOPS_MAX = 16, BIASES_MAX = 1024, CHOICES_MAX = 16, ADAPTERS_MAX = 32 };
 
 struct request_options {
     socle_sampling sampling;
@@ -13,6 +13,8 @@ struct request_options {
     size_t n_stops;
     uint32_t n_predict; // 0: what the context holds
     uint32_t n_choices;
+    bool has_adapters; // the request says how much it takes of each
+    float adapters[ADAPTERS_MAX];
     bool logprobs;
     uint32_t n_top_logprobs;
     bool stream, include_usage, ignore_end;

@@ -242,3 +242,20 @@ void sc_packed_decode_row(const struct sc_format *format, const void *group, siz
         tile += sc_packed_tile_bytes(format, n);
     }
 }
+
+void sc_packed_decode_columns(const struct sc_format *format, const void *group, size_t k, size_t i, size_t n,
+                              float *out)
+{
+    for (size_t end = i + n, size = format->block_size; i < end; i += size, out += size * SC_GROUP_ROWS) {
+        size_t start = i / SC_TILE_ELEMENTS * SC_TILE_ELEMENTS, tile = SC_MIN(k - start, (size_t)SC_TILE_ELEMENTS);
+        const uint8_t *at = (const uint8_t *)group +
+                            start / SC_TILE_ELEMENTS * sc_packed_tile_bytes(format, SC_TILE_ELEMENTS);
+        for (size_t r = 0; r < SC_GROUP_ROWS; r++) {
+            struct sc_block block;
+            float values[SC_BLOCK_MAX];
+            sc_packed_block(format, at, tile, r, (i - start) / size, &block);
+            sc_block_expand(&block, size, format->group, format->has_min, values);
+            for (size_t j = 0; j < size; j++) out[j * SC_GROUP_ROWS + r] = values[j];
+        }
+    }
+}

@@ -45,18 +45,18 @@ struct sc_packing {
     uint8_t bits; // of a code: 2, 3, 4, 5, 6 or 8
     int8_t offset;
     enum sc_head head;
-    uint8_t d_at;           // where d lies in the file's block; m follows it
-    bool minus_m;           // the file's block has -m
-    const int8_t *codebook; // [1 << bits], or NULL
+    uint8_t d_at;                                           // where d lies in the file's block; m follows it
+    bool minus_m;                                           // the file's block has -m
+    const int8_t *codebook;                                 // [1 << bits], or NULL
     void (*codes)(const void *block, struct sc_block *out); // with a codebook: `unpack`, but q are the codes
 };
 
 // Where the parts of a tile of n elements lie.
 struct sc_tile_layout {
-    size_t d_bytes;                      // of one d: 2, or 1
-    size_t m_offset, scales_offset;      // from the tile's start
-    size_t n_scale_bytes;                // for one lane and block
-    size_t head_bytes, codes_bytes;      // both multiples of 64
+    size_t d_bytes;                 // of one d: 2, or 1
+    size_t m_offset, scales_offset; // from the tile's start
+    size_t n_scale_bytes;           // for one lane and block
+    size_t head_bytes, codes_bytes; // both multiples of 64
 };
 
 struct sc_tile_layout sc_tile_layout(const struct sc_format *format, size_t n);
@@ -77,5 +77,8 @@ void sc_packed_block(const struct sc_format *format, const void *tile, size_t n,
                      struct sc_block *out);
 // Decodes lane r of a group of k elements: what `decode` gives for the file's row.
 void sc_packed_decode_row(const struct sc_format *format, const void *group, size_t k, size_t r, float *out);
+// The same of all 16 lanes, elements i to i + n (whole blocks) only: out[n][16]. Quantized formats.
+void sc_packed_decode_columns(const struct sc_format *format, const void *group, size_t k, size_t i, size_t n,
+                              float *out);
 
 #endif

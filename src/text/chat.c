@@ -132,10 +132,10 @@ void sc_chat_set_tokens(const struct sc_tokenizer *t, json_t *inputs, bool repla
     }
 }
 
-static bool begins_with_bos(const struct sc_tokenizer *t, const struct sc_buffer *rendered)
+static bool begins_with_bos(const struct sc_tokenizer *t, struct sc_text rendered)
 {
     struct sc_text bos = sc_tokenizer_token_bytes(t, t->bos);
-    return bos.n_bytes > 0 && bos.n_bytes <= rendered->n_bytes && memcmp(rendered->data, bos.data, bos.n_bytes) == 0;
+    return bos.n_bytes > 0 && bos.n_bytes <= rendered.n_bytes && memcmp(rendered.data, bos.data, bos.n_bytes) == 0;
 }
 
 static bool append_without_guards(struct sc_buffer *out, const struct sc_buffer *rendered)
@@ -152,19 +152,25 @@ static bool append_without_guards(struct sc_buffer *out, const struct sc_buffer 
     return sc_buffer_append(out, n ? rendered->data + begin : "", n - begin);
 }
 
-static socle_status encode_rendered(const struct sc_tokenizer *t, const struct sc_buffer *rendered,
-                                    struct sc_token_ids *ids, struct sc_buffer *text, socle_error *err)
+socle_status sc_chat_render(const struct sc_template *template, const struct sc_tokenizer *t, const json_t *inputs,
+                            const struct sc_template_options *options, struct sc_buffer *guarded, socle_error *err)
+{
+    json_t *safe = guarded_inputs(t, inputs);
+    if (!safe) return sc_fail_memory(err, 0, "a conversation");
+    sc_chat_set_tokens(t, safe, true);
+    socle_status status = sc_template_render(template, safe, options, guarded, err);
+    json_decref(safe);
+    return status;
+}
+
+socle_status sc_chat_encode_rendered(const struct sc_tokenizer *t, struct sc_text guarded, struct sc_token_ids *ids,
+                                     socle_error *err)
 {
     struct sc_tokenize_options options = { .guarded = true };
-    size_t n_ids = ids->n, n_text = text ? text->n_bytes : 0;
-    bool adds_bos = t->add_bos && t->bos >= 0 && !begins_with_bos(t, rendered);
+    size_t n_ids = ids->n;
+    bool adds_bos = t->add_bos && t->bos >= 0 && !begins_with_bos(t, guarded);
     if (adds_bos && !sc_token_ids_append(ids, t->bos)) return sc_fail_memory(err, sizeof t->bos, "a token");
-    struct sc_text all = { rendered->data, rendered->n_bytes };
-    socle_status status = sc_tokenizer_encode(t, all, &options, ids, err);
-    if (status == SOCLE_OK && text && !append_without_guards(text, rendered)) {
-        text->n_bytes = n_text;
-        status = sc_fail_memory(err, rendered->n_bytes, "a rendered template");
-    }
+    socle_status status = sc_tokenizer_encode(t, guarded, &options, ids, err);
     if (status != SOCLE_OK) ids->n = n_ids;
     return status;
 }
@@ -174,12 +180,15 @@ socle_status sc_chat_encode(const struct sc_template *template, const struct sc_
                             socle_error *err)
 {
     struct sc_buffer rendered = { 0 };
-    json_t *safe = guarded_inputs(t, inputs);
-    if (!safe) return sc_fail_memory(err, 0, "a conversation");
-    sc_chat_set_tokens(t, safe, true);
-    socle_status status = sc_template_render(template, safe, options, &rendered, err);
-    if (status == SOCLE_OK) status = encode_rendered(t, &rendered, ids, text, err);
+    size_t n_ids = ids->n, n_text = text ? text->n_bytes : 0;
+    socle_status status = sc_chat_render(template, t, inputs, options, &rendered, err);
+    struct sc_text all = { rendered.data, rendered.n_bytes };
+    if (status == SOCLE_OK) status = sc_chat_encode_rendered(t, all, ids, err);
+    if (status == SOCLE_OK && text && !append_without_guards(text, &rendered)) {
+        text->n_bytes = n_text;
+        ids->n = n_ids;
+        status = sc_fail_memory(err, rendered.n_bytes, "a rendered template");
+    }
     sc_buffer_free(&rendered);
-    json_decref(safe);
     return status;
 }

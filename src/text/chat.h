@@ -29,6 +29,14 @@ socle_status sc_chat_encode(const struct sc_template *template, const struct sc_
                             const json_t *inputs, const struct sc_template_options *options, struct sc_token_ids *ids,
                             struct sc_buffer *text, socle_error *err);
 
+// The two halves of that, for those who compare renderings: the text with its guards, appended to `guarded`, and the
+// tokens of such a text. What one may cut out of it is tokenized by sc_tokenizer_encode (guarded), which adds no BOS.
+socle_status sc_chat_render(const struct sc_template *template, const struct sc_tokenizer *tokenizer,
+                            const json_t *inputs, const struct sc_template_options *options, struct sc_buffer *guarded,
+                            socle_error *err);
+socle_status sc_chat_encode_rendered(const struct sc_tokenizer *tokenizer, struct sc_text guarded,
+                                     struct sc_token_ids *ids, socle_error *err);
+
 // Names the vocabulary's special tokens for a template: bos_token and its like. `replace`: also where inputs do.
 void sc_chat_set_tokens(const struct sc_tokenizer *tokenizer, json_t *inputs, bool replace);
 

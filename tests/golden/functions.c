@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "base/size.h"
-#include "engine/random.h"
+#include "base/random.h"
 #include "kernels/elementary64.h"
 #include "kernels/ref/elementary.h"
 #include "tensor/half.h"

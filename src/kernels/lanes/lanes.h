@@ -12,6 +12,7 @@
 
 void SC_LANES_NAME(matmul_float)(const struct sc_matmul *args);
 void SC_LANES_NAME(matmul_quantized)(const struct sc_matmul *args);
+void SC_LANES_NAME(gemm)(const struct sc_gemm *args);
 void SC_LANES_NAME(attend)(const struct sc_attend *args);
 int64_t SC_LANES_NAME(peak_int8)(size_t n);
 float SC_LANES_NAME(peak_f32)(size_t n);

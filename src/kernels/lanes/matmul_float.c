@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "dot.h"
+#include "kernels/ref/turn.h"
 
 // How an element of 16 rows becomes floats.
 enum kind { F32, F16, BF16 };
@@ -96,9 +97,10 @@ FLOAT_INLINE void multiply_one_column(const struct sc_matmul *args, enum kind ki
     for (size_t g = 0; g < GROUPS; g++) finish(nodes[g], n_segments, SC_LANES, args->y[c] + row + g * SC_LANES);
 }
 
-FLOAT_INLINE void multiply_rows(const struct sc_matmul *args, enum kind kind, size_t row)
+// One group of rows with the columns from c on.
+FLOAT_INLINE void multiply_rows(const struct sc_matmul *args, enum kind kind, size_t row, size_t c)
 {
-    for (size_t c = 0, left; (left = args->n_columns - c) > 0;) {
+    for (size_t left; (left = args->n_columns - c) > 0;) {
         size_t columns = left >= LANES_COLUMNS_FLOAT ? LANES_COLUMNS_FLOAT : left >= 2 ? 2 : 1;
         if (columns == LANES_COLUMNS_FLOAT) multiply_group(args, kind, row, c, LANES_COLUMNS_FLOAT);
         else if (columns == 2) multiply_group(args, kind, row, c, 2);
@@ -107,12 +109,74 @@ FLOAT_INLINE void multiply_rows(const struct sc_matmul *args, enum kind kind, si
     }
 }
 
+// ---- whole panels of columns: laid side by side first, so that several groups of rows find them in the cache
+
+// A tree of 2^20 elements has at most 13 nodes at a time.
+enum { PANEL_LEVELS = 20, PANEL_GROUPS = LANES_GEMM_GROUPS, PANEL_COLUMNS = LANES_GEMM_COLUMNS };
+
+// sums[g * columns + c] = the products of one segment's n elements of `groups` groups with columns that lie side by
+// side.
+FLOAT_INLINE void multiply_tile(enum kind kind, const char *w, size_t apart, const float *x, size_t n, size_t groups,
+                                lanes_f32 *sums)
+{
+    size_t step = SC_LANES * (kind == F32 ? 4 : 2);
+#pragma GCC unroll 24
+    for (size_t i = 0; i < groups * PANEL_COLUMNS; i++) sums[i] = lanes_zero();
+    for (size_t i = 0; i < n; i++, w += step, x += SC_PANEL) {
+        lanes_f32 rows[PANEL_GROUPS];
+#pragma GCC unroll 2
+        for (size_t g = 0; g < groups; g++) rows[g] = load_weights(kind, w + g * apart);
+#pragma GCC unroll 12
+        for (size_t c = 0; c < PANEL_COLUMNS; c++) {
+            lanes_f32 factor = lanes_set(x[c]);
+#pragma GCC unroll 2
+            for (size_t g = 0; g < groups; g++)
+                sums[g * PANEL_COLUMNS + c] = lanes_fma(rows[g], factor, sums[g * PANEL_COLUMNS + c]);
+        }
+    }
+}
+
+// `groups` groups of rows with PANEL_COLUMNS columns from c on, which lie at x.
+FLOAT_INLINE void multiply_panel(const struct sc_matmul *args, enum kind kind, size_t row, size_t c, const float *x,
+                                 size_t groups)
+{
+    const char *w = (const char *)args->groups + row / SC_LANES * args->group_bytes;
+    float nodes[PANEL_GROUPS * PANEL_COLUMNS][PANEL_LEVELS * SC_LANES];
+    lanes_f32 sums[PANEL_GROUPS * PANEL_COLUMNS];
+    size_t step = SC_LANES * args->format->block_bytes, n_segments = (args->k + SC_SEGMENT - 1) / SC_SEGMENT;
+    for (size_t s = 0; s < n_segments; s++) {
+        size_t start = s * SC_SEGMENT, n = args->k - start < SC_SEGMENT ? args->k - start : SC_SEGMENT;
+        multiply_tile(kind, w + start * step, args->group_bytes, x + start * SC_PANEL, n, groups, sums);
+#pragma GCC unroll 24
+        for (size_t i = 0; i < groups * PANEL_COLUMNS; i++) push_segment(nodes[i], s, sums[i]);
+    }
+    for (size_t g = 0; g < groups; g++)
+        for (size_t i = 0; i < PANEL_COLUMNS; i++)
+            finish(nodes[g * PANEL_COLUMNS + i], n_segments, args->n_rows - row - g * SC_LANES,
+                   args->y[c + i] + row + g * SC_LANES);
+}
+
+// All rows with the panel of columns from c on.
+FLOAT_INLINE void multiply_whole_panel(const struct sc_matmul *args, enum kind kind, size_t c)
+{
+    float *x = args->scratch;
+    sc_turn_rows(args->x + c, 0, SC_PANEL, args->k, x, SC_PANEL);
+    size_t row = 0;
+    for (; row + (PANEL_GROUPS - 1) * SC_LANES < args->n_rows; row += PANEL_GROUPS * SC_LANES)
+        for (size_t i = 0; i < SC_PANEL; i += PANEL_COLUMNS)
+            multiply_panel(args, kind, row, c + i, x + i, PANEL_GROUPS);
+    for (; row < args->n_rows; row += SC_LANES)
+        for (size_t i = 0; i < SC_PANEL; i += PANEL_COLUMNS) multiply_panel(args, kind, row, c + i, x + i, 1);
+}
+
 FLOAT_INLINE void multiply(const struct sc_matmul *args, enum kind kind)
 {
-    size_t row = 0;
+    size_t row = 0, c = 0;
     for (; args->n_columns == 1 && row + GROUPS * SC_LANES <= args->n_rows; row += GROUPS * SC_LANES)
         multiply_one_column(args, kind, row, 0);
-    for (; row < args->n_rows; row += SC_LANES) multiply_rows(args, kind, row);
+    bool fits = args->k >> PANEL_LEVELS == 0; // the trees of sums
+    for (; fits && c + SC_PANEL <= args->n_columns; c += SC_PANEL) multiply_whole_panel(args, kind, c);
+    for (; row < args->n_rows && c < args->n_columns; row += SC_LANES) multiply_rows(args, kind, row, c);
 }
 
 void SC_LANES_NAME(matmul_float)(const struct sc_matmul *args)

@@ -18,7 +18,7 @@ int64_t SC_LANES_NAME(peak_int8)(size_t n)
     _Alignas(64) int8_t w[64] = { 3, -5, 7 }, x[64] = { 1, 2, -3 };
     lanes_i32 sums[SUMS];
 #pragma GCC unroll 12
-    for (size_t i = 0; i < SUMS; i++) sums[i] = lanes_set_i(0);
+    for (size_t i = 0; i < SUMS; i++) sums[i] = lanes_set_i((int32_t)i); // unlike, or compilers make one of all
     for (size_t step = 0; step < n * (SC_PEAK_MACS / INT8_STEP); step++) {
         FORGET(w);
         FORGET(x);
@@ -38,7 +38,7 @@ float SC_LANES_NAME(peak_f32)(size_t n)
     _Alignas(64) float w[SC_LANES] = { 0.5f }, x[1] = { 0.25f };
     lanes_f32 sums[SUMS];
 #pragma GCC unroll 12
-    for (size_t i = 0; i < SUMS; i++) sums[i] = lanes_zero();
+    for (size_t i = 0; i < SUMS; i++) sums[i] = lanes_set((float)i); // unlike, or compilers make one of all
     for (size_t step = 0; step < n * (SC_PEAK_MACS / F32_STEP); step++) {
         FORGET(w);
         FORGET(x);

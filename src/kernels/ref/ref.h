@@ -27,6 +27,22 @@ void SC_REF(softcap)(const float *x, float cap, float *y, size_t n);
 void SC_REF(weigh)(const float *x, float max, float factor, float *y, size_t n);
 void SC_REF(route)(const struct sc_route *args);
 void SC_REF(expert_sum)(const float *x, size_t stride, const float *weights, size_t n_used, float *y, size_t n);
+void SC_REF(gemm)(const struct sc_gemm *args);
+void SC_REF(transpose)(const struct sc_transpose *args);
+void SC_REF(norm_adjoint)(const float *x, const float *w, float r, const float *dy, float *dx, size_t n);
+void SC_REF(glu_adjoint)(enum sc_activation activation, const float *gate, const float *up, const float *dy,
+                         float *d_gate, float *d_up, size_t n);
+void SC_REF(route_adjoint)(const struct sc_route *args, const float *d_weights, float *d_logits);
+void SC_REF(softcap_adjoint)(const float *y, float cap, const float *dy, float *dx, size_t n);
+void SC_REF(softmax_adjoint)(const struct sc_softmax_adjoint *args);
+float SC_REF(dot)(const float *x, const float *y, size_t n);
+void SC_REF(add_scaled)(const float *x, float factor, float *y, size_t n);
+void SC_REF(add_products)(const float *a, const float *b, float factor, float *y, size_t n);
+void SC_REF(log_sum)(const float *x, size_t n, float *max, float *sum);
+void SC_REF(shares)(float *x, size_t n, float max, float factor);
+void SC_REF(adamw)(const struct sc_adamw *args);
+double SC_REF(square_sum)(const float *x, size_t n);
+void SC_REF(dropout)(const float *x, float *y, size_t n, uint64_t key, uint64_t counter, float keep);
 int64_t SC_REF(peak_int8)(size_t n);
 float SC_REF(peak_f32)(size_t n);
 

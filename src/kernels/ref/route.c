@@ -89,3 +89,41 @@ void SC_REF(route)(const struct sc_route *args)
     for (size_t i = 0; i < n; i++) poison = poison + args->logits[i] * 0.0f;
     for (size_t i = 0; i < args->n_used; i++) args->weights[i] = args->weights[i] + poison;
 }
+
+// ---- the adjoint; all sums in order, as above
+
+// From the derivatives by the weights to those by the chosen gates: weights are gates over their sum, times the scale.
+static void weigh_adjoint(const struct sc_route *args, const float *gate, const float *d_weights, float *d_gate)
+{
+    float sum = 0.0f, mean = 0.0f;
+    for (size_t i = 0; i < args->n_used; i++) d_gate[i] = d_weights[i] * args->scale;
+    if (!args->normalize) return;
+    for (size_t i = 0; i < args->n_used; i++) sum = sum + gate[i];
+    bool is_small = sum < 0x1p-14f;
+    sum = is_small ? 0x1p-14f : sum;
+    for (size_t i = 0; i < args->n_used && !is_small; i++) mean = mean + d_gate[i] * (gate[i] / sum);
+    for (size_t i = 0; i < args->n_used; i++) d_gate[i] = (d_gate[i] - mean) / sum;
+}
+
+void SC_REF(route_adjoint)(const struct sc_route *args, const float *d_weights, float *d_logits)
+{
+    float gate[SC_EXPERTS_MAX], chosen[SC_EXPERTS_MAX], d_gate[SC_EXPERTS_MAX], mean = 0.0f;
+    size_t n = args->n_experts;
+    for (size_t i = 0; i < n; i++) {
+        gate[i] = args->gating == SC_GATING_SIGMOID ? sc_sigmoid(args->logits[i]) : args->logits[i];
+        d_logits[i] = 0.0f;
+    }
+    if (args->gating == SC_GATING_SOFTMAX) softmax(gate, n);
+    for (size_t i = 0; i < args->n_used; i++) chosen[i] = gate[args->ids[i]];
+    if (args->gating == SC_GATING_SOFTMAX_TOP) softmax(chosen, args->n_used);
+    weigh_adjoint(args, chosen, d_weights, d_gate);
+    for (size_t i = 0; i < args->n_used; i++) mean = mean + d_gate[i] * chosen[i];
+    if (args->gating == SC_GATING_SOFTMAX)
+        for (size_t i = 0; i < n; i++) d_logits[i] = -gate[i] * mean;
+    for (size_t i = 0; i < args->n_used; i++) {
+        float *to = &d_logits[args->ids[i]], g = chosen[i];
+        if (args->gating == SC_GATING_SIGMOID) *to = d_gate[i] * (g * (1.0f - g));
+        else if (args->gating == SC_GATING_SOFTMAX) *to = *to + g * d_gate[i];
+        else *to = g * (d_gate[i] - mean);
+    }
+}

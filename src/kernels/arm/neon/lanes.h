@@ -17,7 +17,15 @@ typedef struct {
     uint8x16_t v[4]; // 64 bytes, four for each lane
 } lanes_bytes;
 
-enum { LANES_COLUMNS = 4, LANES_COLUMNS_FLOAT = 4, LANES_QUERIES = 4, LANES_ROW_QUERIES = 2, LANES_WIDTH = 32 };
+enum {
+    LANES_COLUMNS = 4,
+    LANES_COLUMNS_FLOAT = 4,
+    LANES_GEMM_GROUPS = 1,
+    LANES_GEMM_COLUMNS = 6,
+    LANES_QUERIES = 4,
+    LANES_ROW_QUERIES = 2,
+    LANES_WIDTH = 32
+};
 
 #define LANES_EACH _Pragma("GCC unroll 4") for (int i = 0; i < 4; i++)
 

@@ -14,7 +14,15 @@ typedef struct {
 } lanes_i32;
 typedef lanes_i32 lanes_bytes; // 64 bytes, four for each lane
 
-enum { LANES_COLUMNS = 4, LANES_COLUMNS_FLOAT = 4, LANES_QUERIES = 4, LANES_ROW_QUERIES = 2, LANES_WIDTH = 32 };
+enum {
+    LANES_COLUMNS = 4,
+    LANES_COLUMNS_FLOAT = 4,
+    LANES_GEMM_GROUPS = 1,
+    LANES_GEMM_COLUMNS = 6,
+    LANES_QUERIES = 4,
+    LANES_ROW_QUERIES = 2,
+    LANES_WIDTH = 32
+};
 
 // ---- f32
 static inline lanes_f32 lanes_zero(void) { return (lanes_f32){ _mm256_setzero_ps(), _mm256_setzero_ps() }; }

@@ -10,7 +10,15 @@ typedef __m512 lanes_f32;   // 16 f32
 typedef __m512i lanes_i32;  // 16 int32
 typedef __m512i lanes_bytes; // 64 bytes, four for each lane
 
-enum { LANES_COLUMNS = 12, LANES_COLUMNS_FLOAT = 8, LANES_QUERIES = 8, LANES_ROW_QUERIES = 4, LANES_WIDTH = 64 };
+enum {
+    LANES_COLUMNS = 12,
+    LANES_COLUMNS_FLOAT = 8,
+    LANES_GEMM_GROUPS = 2,
+    LANES_GEMM_COLUMNS = 12,
+    LANES_QUERIES = 8,
+    LANES_ROW_QUERIES = 4,
+    LANES_WIDTH = 64
+};
 
 // ---- f32
 static inline lanes_f32 lanes_zero(void) { return _mm512_setzero_ps(); }

@@ -1,4 +1,4 @@
-#include "engine/random.h"
+#include "base/random.h"
 
 void sc_philox(uint32_t c[4], const uint32_t key[2])
 {
@@ -20,4 +20,19 @@ double sc_random_uniform(uint64_t seed, uint64_t position, enum sc_random_purpos
     sc_philox(counter, key);
     uint64_t bits = ((uint64_t)counter[0] << 32 | counter[1]) >> 11;
     return (double)bits * 0x1p-53;
+}
+
+// Lemire, "Fast Random Integer Generation in an Interval" (2019): the upper half of a word times n, but for the words
+// that would make some results more frequent. Each try takes the next word, four to a counter.
+uint32_t sc_random_below(uint64_t seed, uint64_t position, enum sc_random_purpose purpose, uint32_t n)
+{
+    uint32_t key[2] = { (uint32_t)seed, (uint32_t)(seed >> 32) }, least = -n % n;
+    for (uint32_t turn = 0;; turn++) {
+        uint32_t counter[4] = { (uint32_t)position, (uint32_t)(position >> 32), (uint32_t)purpose, turn };
+        sc_philox(counter, key);
+        for (int i = 0; i < 4; i++) {
+            uint64_t product = (uint64_t)counter[i] * n;
+            if ((uint32_t)product >= least) return (uint32_t)(product >> 32);
+        }
+    }
 }
