@@ -122,5 +122,8 @@ size_t kc_attend_tests(struct CMUnitTest *out);
 size_t kc_rule_tests(struct CMUnitTest *out);
 size_t kc_attend_rule_tests(struct CMUnitTest *out);
 size_t kc_elementary_tests(struct CMUnitTest *out);
+size_t kc_training_tests(struct CMUnitTest *out);
+size_t kc_training_rule_tests(struct CMUnitTest *out);
+size_t kc_product_tests(struct CMUnitTest *out);
 
 #endif

@@ -671,6 +671,80 @@ fi
 check "pack past the largest file that is allowed: exit code 5" test $? -eq 5
 check "... a sentence, and nothing left behind" test ! -e "$packed/no.gguf" -a -s "$tmp/err" -a "$(ls -A "$packed" | wc -l)" -eq 2
 
+# ---- adapters: merge, convert --base
+
+adapted=$tmp/adapted
+mkdir "$adapted"
+"$socle" finetune -m "$model" --data "$tmp/story.txt" --format text -o "$adapted/run" -s 1 -b 1 -c 32 --accumulate 1 --warmup 0 \
+    --rank 4 -t 1 >"$tmp/out" 2>"$tmp/err"
+adapter=$adapted/run/adapter.gguf
+check "an adapter to work with" test -s "$adapter"
+expect 0 '42 of 56 tensors changed' "merge" merge "$model" "$adapter" -o "$adapted/a.gguf"
+check "merge: the summary fits in 80 columns" awk 'length($0) > 80 && !/\// { print; bad = 1 } END { exit bad }' "$tmp/out"
+expect 0 'change .* of the changed weights' "merge by one thread" merge "$model" "$adapter" -o "$adapted/b.gguf" -t 1
+check "... gives the same bytes" cmp "$adapted/a.gguf" "$adapted/b.gguf"
+expect 0 'blk.0.attn_q.weight +Q8_0' "weights keep their format" inspect "$adapted/a.gguf" --tensors
+expect 0 . "the merged model tells a story" run -m "$adapted/a.gguf" -p Once -n 8 -q
+expect 0 'change +0\.000 %' "merge with scale 0 changes nothing" merge "$model" "$adapter=0" -o "$adapted/b.gguf"
+expect 0 'Rounding moved the weights more' "merge says where a change drowns" merge "$model" "$adapter=0.001" -o "$adapted/b.gguf" --type q4_0
+expect 0 'blk.0.attn_q.weight +Q4_0' "merge --type" inspect "$adapted/b.gguf" --tensors
+expect 0 'change +0\.000 %' "merge of two that cancel each other" merge "$model" "$adapter" "$adapter=-1" -o "$adapted/b.gguf" --type F32
+rm "$adapted/b.gguf"
+expect 2 'are needed' "merge: no adapter" merge "$model" -o "$adapted/no.gguf"
+expect 2 'where the result goes' "merge: no result named" merge "$model" "$adapter"
+expect 2 'give it a name' "merge to standard output" merge "$model" "$adapter" -o -
+expect 2 'no format is called' "merge --type: an unknown one" merge "$model" "$adapter" -o "$adapted/no.gguf" --type Q4_X
+expect 4 'Q3_K can be read but not made' "merge --type: one that is only read" merge "$model" "$adapter" -o "$adapted/no.gguf" --type Q3_K
+expect 2 'is packed, .*start from the file that was packed' "merge of a packed model" merge "$packed/a.gguf" "$adapter" -o "$adapted/no.gguf"
+expect 3 'made for another model' "merge into another model" merge "$small" "$adapter" -o "$adapted/no.gguf"
+expect 3 'is no LoRA adapter' "merge of two models" merge "$model" "$small" -o "$adapted/no.gguf"
+expect 3 'truncated.gguf' "merge: a truncated source" merge "$tmp/truncated.gguf" "$adapter" -o "$adapted/no.gguf"
+expect 5 'No such file' "merge: no adapter there" merge "$model" "$adapted/none.gguf" -o "$adapted/no.gguf"
+expect 5 'none/no.gguf' "merge: a folder that is not there" merge "$model" "$adapter" -o "$adapted/none/no.gguf"
+expect 5 'directory' "merge: a folder as result" merge "$model" "$adapter" -o "$adapted"
+ln -s a.gguf "$adapted/link.gguf"
+expect 2 'is the source itself' "merge: the source as result, by another name" merge "$adapted/a.gguf" "$adapter" -o "$adapted/link.gguf"
+rm "$adapted/link.gguf"
+if [ "$(id -u)" -eq 0 ] && mount -t tmpfs -o size=1m tmpfs "$tmp/small" 2>/dev/null; then
+    mounted=yes
+    expect 5 'No space left' "merge to a disk that is too small" merge "$model" "$adapter" -o "$tmp/small/out.gguf"
+    check "... leaves nothing there" empty_folder "$tmp/small"
+    umount "$tmp/small" && mounted=
+else
+    skip "merge to a disk that is too small" "a small file system cannot be mounted"
+fi
+echo old >"$adapted/kept.gguf"
+"$socle" merge "$model" "$adapter" -o "$adapted/kept.gguf" --type Q4_K -t 1 >"$tmp/out" 2>"$tmp/err" &
+merge=$!
+# Not before it has begun to write, as above.
+until ls "$adapted" | grep -q part || ! kill -0 $merge 2>/dev/null; do sleep 0.01; done
+kill -INT $merge 2>/dev/null
+wait $merge
+case $? in
+0) ok "merge that was finished before it was stopped" ;;
+130) check "merge that was stopped leaves what was there" test "$(cat "$adapted/kept.gguf")" = old ;;
+*) not_ok "merge stopped by Ctrl-C" "$(cat "$tmp/err")" ;;
+esac
+check "... and nothing beside it" test -z "$(ls "$adapted" | grep part)"
+rm "$adapted/kept.gguf"
+check "merge: failures leave no file" test "$(ls -A "$adapted")" = "a.gguf
+run"
+
+expect 0 'llama, 84 tensors, .*, rank 4, alpha 32' "convert --base: an adapter for peft" convert "$adapter" "$adapted/peft" --base "$model"
+check "... with its two files" test "$(ls "$adapted/peft")" = "adapter_config.json
+adapter_model.safetensors"
+check "... its configuration is JSON" is_json "$adapted/peft/adapter_config.json"
+expect 0 'llama, 84 tensors, .*, rank 4, alpha 32' "convert --base: and back" convert "$adapted/peft/" "$adapted/again.gguf" --base "$model"
+expect 0 'change +0\.000 %' "... is the same adapter" merge "$model" "$adapter" "$adapted/again.gguf=-1" -o "$adapted/b.gguf" --type F32
+expect 2 'is there already' "convert --base does not write over a folder's files" convert "$adapter" "$adapted/peft" --base "$model"
+expect 2 'is an adapter: name the model' "convert of an adapter's folder without its base" convert "$adapted/peft" "$adapted/no.gguf"
+expect 2 'is an adapter: name the model' "convert of an adapter's file without its base" convert "$adapter" "$adapted/no"
+expect 3 'made for another model' "convert --base: another model" convert "$adapter" "$adapted/no" --base "$small"
+expect 3 'another model|has no place' "convert --base: another model, back" convert "$adapted/peft" "$adapted/no.gguf" --base "$small"
+expect 5 'No such file' "convert --base: no base there" convert "$adapted/peft" "$adapted/no.gguf" --base "$adapted/none.gguf"
+expect 5 'adapter_config.json' "convert --base: a folder without an adapter" convert "$tmp/results" "$adapted/no.gguf" --base "$model"
+check "convert --base: failures leave nothing" test ! -e "$adapted/no.gguf" -a ! -e "$adapted/no"
+
 # ---- colours
 
 on_terminal() { TERM=xterm script -qec "$1" /dev/null </dev/null 2>/dev/null | tr -dc '\033' | wc -c; }

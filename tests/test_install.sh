@@ -31,7 +31,7 @@ DESTDIR=$place meson install -C "$build" --no-rebuild --quiet || exit 1
 prefix=$place$(meson introspect "$build" --buildoptions | tr '{' '\n' | sed -n 's/.*"name": "prefix", "value": "\([^"]*\)".*/\1/p')
 library=$(dirname "$(find "$place" -name 'libsocle.so' | head -1)")
 
-for header in error machine model profile quantize session socle tokenizer_train; do
+for header in adapter convert error machine model profile quantize session socle tokenizer_train; do
     check "socle/$header.h compiles alone as C11" cc -std=c11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only \
         -I"$prefix/include" -x c - <<<"#include <socle/$header.h>"
     if command -v c++ >/dev/null; then

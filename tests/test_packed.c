@@ -81,6 +81,35 @@ static void packed_blocks_and_rows_are_those_of_the_file(void)
             check_group(format, some_k(format, round), round % 3 ? ROWS : 1 + round / 3 % 15, round & 1);
 }
 
+// Columns of all lanes at once, from any block to any other, are those of the rows one by one.
+static void check_columns(const struct sc_format *format, size_t k, enum kc_place place)
+{
+    size_t row_bytes = sc_format_row_bytes(format, k), n_blocks = k / format->block_size;
+    size_t first = kc_random() % n_blocks, i = first * format->block_size;
+    size_t n = kc_between(1, n_blocks - first) * format->block_size;
+    uint8_t *rows = random_rows(ROWS, row_bytes, row_bytes, place);
+    uint8_t *group = kc_take(sc_packed_group_bytes(format, k), place);
+    float *columns = kc_take(n * ROWS * sizeof *columns, place), *row = kc_reserve(k * sizeof *row);
+    kc_case("%s, columns %zu to %zu of %zu", format->name, i, i + n, k);
+    sc_pack_group(format, rows, row_bytes, ROWS, k, group);
+    sc_packed_decode_columns(format, group, k, i, n, columns);
+    for (size_t r = 0; r < ROWS; r++) {
+        sc_packed_decode_row(format, group, k, r, row);
+        for (size_t j = 0; j < n; j++) kc_same_floats(&row[i + j], &columns[j * ROWS + r], 1, "column");
+    }
+    kc_release();
+    free(row);
+}
+
+static void packed_columns_are_those_of_the_rows(void)
+{
+    const struct sc_format *format;
+    kc_seed(55);
+    for (size_t f = 0; (format = sc_format_at(f)); f++)
+        for (size_t round = 0; round < 60 && format->packing; round++)
+            check_columns(format, some_k(format, round), round & 1);
+}
+
 // The same 16 codes or scales in every block, so that none is missed by chance.
 static void every_code_scale_and_exponent_comes_back(void)
 {
@@ -275,6 +304,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         KC_TEST(packed_blocks_and_rows_are_those_of_the_file),
+        KC_TEST(packed_columns_are_those_of_the_rows),
         KC_TEST(every_code_scale_and_exponent_comes_back),
         KC_TEST(packed_bytes_depend_on_the_rows_alone),
         KC_TEST(tiles_lie_as_drawn),

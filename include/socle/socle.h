@@ -8,6 +8,7 @@
 #ifndef SOCLE_SOCLE_H
 #define SOCLE_SOCLE_H
 
+#include "adapter.h"
 #include "constraint.h"
 #include "convert.h"
 #include "error.h"

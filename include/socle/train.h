@@ -106,6 +106,8 @@ typedef struct socle_training_info {
     uint64_t n_documents, n_held_out, n_data_bytes;
     uint64_t n_tokens_step; // at most
     uint64_t step;          // where it stands
+    uint64_t best_step;     // of the best evaluation so far; 0: none yet
+    double best_loss;
     // Bytes.
     uint64_t weights_bytes, optimizer_bytes, activations_bytes, total_bytes, available_bytes;
     uint32_t n_stretches, n_recomputed; // parts of the program, and those computed again for want of memory
@@ -116,6 +118,17 @@ void socle_training_describe(const socle_training *training, socle_training_info
 
 // Seconds of a step, by running one (which is taken back).
 socle_status socle_training_time_step(socle_training *training, double *seconds, socle_error *err);
+
+// Where the time of a step goes: ops of one kind, in one direction.
+typedef struct socle_training_part {
+    const char *op; // "linear", "attend", ...
+    bool backward;
+    double seconds;
+    double macs; // multiply-adds of its products
+    bool is_f32; // of floats; otherwise of bytes
+} socle_training_part;
+// Of the last socle_training_time_step; false past the last.
+bool socle_training_part_at(const socle_training *training, size_t i, socle_training_part *out);
 
 typedef struct socle_training_step {
     uint64_t step, n_steps, n_tokens; // counted from 1; tokens learnt from so far

@@ -11,7 +11,9 @@ static socle_status convert(converter *run, const char *from, const char *to, co
                             socle_convert_result *out, socle_error *err)
 {
     socle_convert_options o = options ? *options : (socle_convert_options){ 0 };
-    struct sc_hf_options of_hf = { .without_text = o.without_text, .on_progress = o.on_progress, .context = o.context };
+    struct sc_hf_options of_hf = {
+        .without_text = o.without_text, .base = o.base, .on_progress = o.on_progress, .context = o.context
+    };
     struct sc_hf_result result;
     socle_error own;
     SC_TRY(run(from, to, &of_hf, &result, err ? err : &own));

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum { TEMPORARY_TRIES = 100 };
@@ -197,4 +198,23 @@ socle_status sc_new_file_end(struct sc_new_file *file, socle_status status, socl
     free(file->temporary);
     *file = (struct sc_new_file){ 0 };
     return status;
+}
+
+bool sc_same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+socle_status sc_check_space(const char *path, uint64_t n_bytes, socle_error *err)
+{
+    struct statvfs disk;
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+    bool known = folder && statvfs(folder, &disk) == 0;
+    uint64_t available = known ? (uint64_t)disk.f_bavail * disk.f_frsize : UINT64_MAX;
+    free(folder);
+    if (n_bytes <= available) return SOCLE_OK;
+    return sc_fail(err, SOCLE_IO, "%s: No space left: the result takes %.2f MiB, but only %.2f MiB are free", path,
+                   (double)n_bytes / 1048576.0, (double)available / 1048576.0);
 }

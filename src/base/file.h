@@ -2,6 +2,7 @@
 #ifndef SC_BASE_FILE_H
 #define SC_BASE_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -41,5 +42,11 @@ socle_status sc_new_file_put(struct sc_new_file *file, const void *bytes, size_t
 // Puts the file in its place (fsync, rename) where `status`, that of the writing, is SOCLE_OK and throws it away
 // otherwise. Returns the first failure: `status`, or that of putting it in its place.
 socle_status sc_new_file_end(struct sc_new_file *file, socle_status status, socle_error *err);
+
+// Whether both names are there and mean one file.
+bool sc_same_file(const char *a, const char *b);
+// Fails with SOCLE_IO and the numbers when the disk that `path` is to be on has less than n_bytes left; what cannot be
+// learned is no failure.
+socle_status sc_check_space(const char *path, uint64_t n_bytes, socle_error *err);
 
 #endif

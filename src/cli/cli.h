@@ -124,9 +124,9 @@ uint32_t cli_logits_rows(const socle_model *model, uint32_t n_batch);
 // Loads the model at `path`; NULL path: the bundled model. NULL after printing an error into *exit_code.
 socle_model *cli_load_model(const char *path, int *exit_code);
 // The same with adapters, each "FILE" or "FILE=SCALE".
-socle_model *cli_load_adapted(const char *path, struct cli_texts *adapters, int *exit_code);
-// Takes "FILE=SCALE" apart: out[texts->n]. False when memory ran out.
-bool cli_read_adapters(struct cli_texts *texts, socle_adapter *out);
+socle_model *cli_load_adapted(const char *path, const struct cli_texts *adapters, int *exit_code);
+// Takes "FILE=SCALE" apart, in place: out[texts->n].
+void cli_read_adapters(const struct cli_texts *texts, socle_adapter *out);
 // The option that commands which load a model share.
 #define CLI_ADAPTER_OPTION(texts)                                                                                       \
     { "adapter", 0, CLI_TEXTS, &texts, "FILE[=SCALE]", "a LoRA adapter for it; may be given several times" }

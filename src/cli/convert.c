@@ -1,4 +1,4 @@
-// socle convert: a GGUF file of a model in Hugging Face's folder, and back.
+// socle convert: a GGUF file of a model or an adapter in Hugging Face's folder, and back.
 #include <string.h>
 #include <sys/stat.h>
 
@@ -10,17 +10,19 @@ static bool show(void *context, const char *tensor, uint64_t done, uint64_t tota
     return !cli_work_stopped();
 }
 
-static void report(const char *path, const socle_convert_result *result)
+static void report(const char *path, const socle_convert_result *result, bool is_adapter)
 {
     struct stat file;
     char size[16];
     bool is_file = stat(path, &file) == 0 && S_ISREG(file.st_mode);
     cli_put_text(stdout, path, strlen(path), 0);
-    printf(": %s, %llu tensors, %s, text: %s\n", result->family, (unsigned long long)result->n_tensors,
-           cli_bytes(is_file ? (uint64_t)file.st_size : result->n_bytes, size), result->text);
+    printf(": %s, %llu tensors, %s, %s%s\n", result->family, (unsigned long long)result->n_tensors,
+           cli_bytes(is_file ? (uint64_t)file.st_size : result->n_bytes, size),
+           is_adapter ? "" : "text: ", result->text);
     if (result->n_left_out)
-        printf("%llu tensors are no part of the decoder (pictures, further predicted tokens) and were left out\n",
-               (unsigned long long)result->n_left_out);
+        printf("%llu tensors are %s and were left out\n", (unsigned long long)result->n_left_out,
+               is_adapter ? "copies of the model's own"
+                          : "no part of the decoder (pictures, further predicted tokens)");
 }
 
 static int run(const struct cli_command *command, int argc, char **argv)
@@ -29,6 +31,7 @@ static int run(const struct cli_command *command, int argc, char **argv)
     const char *operands[2];
     size_t n_operands = 0;
     const struct cli_option options[] = {
+        { "base", 0, CLI_TEXT, &o.base, "FILE", "it is an adapter, and this GGUF file the model that it is for" },
         { "no-tokenizer", 0, CLI_FLAG, &o.without_text, NULL, "convert the weights alone" },
         { NULL, 0, CLI_FLAG, NULL, NULL, NULL },
     };
@@ -50,7 +53,7 @@ static int run(const struct cli_command *command, int argc, char **argv)
     cli_progress_end(&progress);
     cli_signals_work(false);
     if (status != SOCLE_OK) return cli_fail(&err);
-    report(operands[1], &result);
+    report(operands[1], &result, o.base != NULL);
     return SOCLE_OK;
 }
 
@@ -60,6 +63,7 @@ const struct cli_command cli_convert = {
     .usage = "FOLDER OUT [options]   or   FILE FOLDER [options]",
     .examples = "  socle convert Qwen3-4B/ qwen3-4b.gguf       # as it was trained: BF16\n"
                 "  socle quantize qwen3-4b.gguf qwen3-4b-q4.gguf Q4_K_M\n"
-                "  socle convert model-f16.gguf model-hf/      # a folder that transformers reads\n",
+                "  socle convert model-f16.gguf model-hf/      # a folder that transformers reads\n"
+                "  socle convert my-lora/ my-lora.gguf --base qwen3-4b.gguf\n",
     .run = run,
 };

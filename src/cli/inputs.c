@@ -55,29 +55,26 @@ const char *cli_bundled_model(void)
     return NULL;
 }
 
-bool cli_read_adapters(struct cli_texts *texts, socle_adapter *out)
+void cli_read_adapters(const struct cli_texts *texts, socle_adapter *out)
 {
     for (size_t i = 0; i < texts->n; i++) {
-        char *end, *equals = strrchr(texts->items[i], '=');
+        char *end, *equals = strrchr((char *)(uintptr_t)texts->items[i], '=');
         out[i] = (socle_adapter){ texts->items[i], 1.0f };
         if (!equals || equals == texts->items[i]) continue;
         float scale = strtof(equals + 1, &end);
         if (end == equals + 1 || *end || !(scale - scale == 0.0f)) continue; // a path with "=" in it
         out[i].scale = scale;
-        char *path = strndup(texts->items[i], (size_t)(equals - texts->items[i]));
-        if (!path) return false;
-        out[i].path = texts->items[i] = path; // lives as long as the program
+        *equals = '\0'; // arguments and a configuration's text are the program's own
     }
-    return true;
 }
 
 socle_model *cli_load_model(const char *path, int *exit_code)
 {
-    struct cli_texts none = { .n = 0 };
+    const struct cli_texts none = { .n = 0 };
     return cli_load_adapted(path, &none, exit_code);
 }
 
-socle_model *cli_load_adapted(const char *path, struct cli_texts *texts, int *exit_code)
+socle_model *cli_load_adapted(const char *path, const struct cli_texts *texts, int *exit_code)
 {
     socle_model *model = NULL;
     socle_adapter adapters[sizeof texts->items / sizeof *texts->items];
@@ -87,10 +84,8 @@ socle_model *cli_load_adapted(const char *path, struct cli_texts *texts, int *ex
         *exit_code = cli_misuse("no model given: use -m FILE.gguf (the bundled model is not where it was installed)");
         return NULL;
     }
-    if (!cli_read_adapters(texts, adapters)) {
-        cli_error("out of memory");
-        *exit_code = SOCLE_NO_MEMORY;
-    } else if (socle_model_load_adapted(path, adapters, texts->n, &model, &err) != SOCLE_OK) *exit_code = cli_fail(&err);
+    cli_read_adapters(texts, adapters);
+    if (socle_model_load_adapted(path, adapters, texts->n, &model, &err) != SOCLE_OK) *exit_code = cli_fail(&err);
     return model;
 }
 

@@ -157,7 +157,7 @@ static int check(struct serve_options *o)
     if (strcmp(o->sandbox, "on") != 0 && strcmp(o->sandbox, "off") != 0 && strcmp(o->sandbox, "require") != 0)
         return cli_misuse("--sandbox %s: expected on, off or require", o->sandbox);
     if (o->adapters.n && s->models.folder) return cli_misuse("--adapter: adapters belong to one model, not to --models");
-    if (!cli_read_adapters(&o->adapters, o->loaded_adapters)) return SOCLE_NO_MEMORY;
+    cli_read_adapters(&o->adapters, o->loaded_adapters);
     s->models.adapters = o->loaded_adapters;
     s->models.n_adapters = o->adapters.n;
     s->cors = o->cors.items;

@@ -70,6 +70,7 @@ struct show {
     double tokens_per_second; // smoothed
     bool lines;               // no terminal: a line now and then
     socle_training_step last;
+    uint64_t first; // step of this session
     double best, best_per_byte;
     uint64_t best_step;
 };
@@ -79,6 +80,7 @@ static void on_step(void *context, const socle_training_step *step)
     struct show *s = context;
     char note[160];
     double now = step->tokens_per_second;
+    if (s->first == 0) s->first = step->step;
     s->tokens_per_second = s->tokens_per_second > 0.0 ? 0.9 * s->tokens_per_second + 0.1 * now : now;
     s->last = *step;
     snprintf(note, sizeof note, "step %llu/%llu, loss %.3f, %.0f tokens/s", (unsigned long long)step->step,
@@ -86,7 +88,7 @@ static void on_step(void *context, const socle_training_step *step)
     cli_progress_update(&s->progress, (double)step->step, (double)step->n_steps, note);
     uint64_t every = step->n_steps > 50 ? step->n_steps / 50 : 1;
     if (!s->lines || step->step % every) return;
-    double left = step->seconds / (double)step->step * (double)(step->n_steps - step->step);
+    double left = step->seconds / (double)(step->step - s->first + 1) * (double)(step->n_steps - step->step);
     fprintf(stderr, "step %llu of %llu, epoch %.2f: loss %.4f, rate %.3g, norm %.3g, %.0f tokens/s, %.0f s left\n",
             (unsigned long long)step->step, (unsigned long long)step->n_steps, step->epochs, step->loss, step->rate,
             step->norm, s->tokens_per_second, left);
@@ -101,23 +103,25 @@ static void on_verified_step(void *context, const socle_training_step *step)
 static void on_evaluation(void *context, const socle_training_evaluation *e)
 {
     struct show *s = context;
+    if (e->best) {
+        s->best = e->loss;
+        s->best_per_byte = e->per_byte;
+        s->best_step = e->step;
+    }
+    if (s->t->json) return;
     cli_progress_end(&s->progress);
     printf("%sstep %llu: held-out loss %.4f", cli_bold(stdout), (unsigned long long)e->step, e->loss);
     if (e->per_byte > 0.0) printf(", %.4f a byte", e->per_byte);
     if (s->t->train.data_kind == SOCLE_DATA_PREFERENCE) printf(", %.1f %% preferred rightly", 100.0 * e->accuracy);
     printf("%s%s\n", e->best ? ", the best so far" : "", cli_reset(stdout));
     fflush(stdout);
-    if (e->best) {
-        s->best = e->loss;
-        s->best_per_byte = e->per_byte;
-        s->best_step = e->step;
-    }
     cli_progress_begin(&s->progress, "Training");
 }
 
 static void on_sample(void *context, uint64_t step, const char *text)
 {
     struct show *s = context;
+    if (s->t->json) return;
     cli_progress_end(&s->progress);
     printf("%sstep %llu writes:%s ", cli_dim(stdout), (unsigned long long)step, cli_reset(stdout));
     cli_put_text(stdout, text, strlen(text), 0);
@@ -142,17 +146,40 @@ static const char *duration(double seconds, char out[32])
     return out;
 }
 
-static int dry_run_json(const socle_training_info *i, double seconds, uint64_t n_steps)
+static int dry_run_json(const socle_training_info *i, double seconds, uint64_t n_steps, json_t *parts)
 {
-    return cli_print_json(json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I, s:I, s:I}, s:i, s:i, s:f, s:f, s:f, s:I}", "n_parameters",
-        (json_int_t)i->n_parameters, "n_trained", (json_int_t)i->n_trained, "n_documents", (json_int_t)i->n_documents,
-        "n_held_out", (json_int_t)i->n_held_out, "n_data_bytes", (json_int_t)i->n_data_bytes, "tokens_per_step",
-        (json_int_t)i->n_tokens_step, "bytes", "weights", (json_int_t)i->weights_bytes, "optimizer",
-        (json_int_t)i->optimizer_bytes, "activations", (json_int_t)i->activations_bytes, "total",
-        (json_int_t)i->total_bytes, "available", (json_int_t)i->available_bytes, "n_stretches", i->n_stretches,
-        "n_recomputed", i->n_recomputed, "seconds_per_step", seconds, "tokens_per_second",
-        (double)i->n_tokens_step / seconds, "flops_per_step", i->flops_step, "n_steps", (json_int_t)n_steps));
+    return cli_print_json(
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I, s:I, s:I}, s:i, s:i, s:f, s:f, s:f, s:I, s:o}",
+                  "n_parameters", (json_int_t)i->n_parameters, "n_trained", (json_int_t)i->n_trained, "n_documents",
+                  (json_int_t)i->n_documents, "n_held_out", (json_int_t)i->n_held_out, "n_data_bytes",
+                  (json_int_t)i->n_data_bytes, "tokens_per_step", (json_int_t)i->n_tokens_step, "bytes", "weights",
+                  (json_int_t)i->weights_bytes, "optimizer", (json_int_t)i->optimizer_bytes, "activations",
+                  (json_int_t)i->activations_bytes, "total", (json_int_t)i->total_bytes, "available",
+                  (json_int_t)i->available_bytes, "n_stretches", i->n_stretches, "n_recomputed", i->n_recomputed,
+                  "seconds_per_step", seconds, "tokens_per_second", (double)i->n_tokens_step / seconds,
+                  "flops_per_step", i->flops_step, "n_steps", (json_int_t)n_steps, "parts", parts));
+}
+
+static json_t *parts_json(const socle_training *training)
+{
+    json_t *list = json_array();
+    socle_training_part p;
+    for (size_t i = 0; socle_training_part_at(training, i, &p); i++)
+        json_array_append_new(list, json_pack("{s:s, s:b, s:f, s:f, s:b}", "op", p.op, "backward", p.backward,
+                                              "seconds", p.seconds, "macs", p.macs, "f32", p.is_f32));
+    return list;
+}
+
+// Where the time goes: what takes a hundredth or more.
+static void show_parts(const socle_training *training, double seconds)
+{
+    socle_training_part p;
+    for (size_t i = 0; socle_training_part_at(training, i, &p); i++) {
+        if (p.seconds < 0.01 * seconds) continue;
+        printf("           %4.1f %%  %s%s", 100.0 * p.seconds / seconds, p.op, p.backward ? ", backwards" : "");
+        if (p.macs > 0.0) printf(": %.0f G multiply-adds/s%s", p.macs / p.seconds * 1e-9, p.is_f32 ? "" : " of bytes");
+        printf("\n");
+    }
 }
 
 static int dry_run(const struct cli_training *t, socle_training *training)
@@ -163,7 +190,7 @@ static int dry_run(const struct cli_training *t, socle_training *training)
     char a[16], b[16], c[16], d[16], e[16], time[32];
     socle_training_describe(training, &i);
     if (socle_training_time_step(training, &seconds, &err) != SOCLE_OK) return cli_fail(&err);
-    if (t->json) return dry_run_json(&i, seconds, t->train.n_steps);
+    if (t->json) return dry_run_json(&i, seconds, t->train.n_steps, parts_json(training));
     printf("Model      %llu weights, of which %llu are trained\n", (unsigned long long)i.n_parameters,
            (unsigned long long)i.n_trained);
     printf("Data       %llu documents, %llu held out, %s\n", (unsigned long long)i.n_documents,
@@ -175,6 +202,7 @@ static int dry_run(const struct cli_training *t, socle_training *training)
         printf("           %u of %u parts are computed again in the walk backwards\n", i.n_recomputed, i.n_stretches);
     printf("A step     %llu tokens, %.2f s, %.0f tokens/s, %.0f GFLOP/s\n", (unsigned long long)i.n_tokens_step,
            seconds, (double)i.n_tokens_step / seconds, i.flops_step / seconds * 1e-9);
+    show_parts(training, seconds);
     printf("All        %llu steps, %llu tokens, about %s\n", (unsigned long long)t->train.n_steps,
            (unsigned long long)(t->train.n_steps * i.n_tokens_step),
            duration(seconds * (double)t->train.n_steps, time));
@@ -182,6 +210,8 @@ static int dry_run(const struct cli_training *t, socle_training *training)
 }
 
 // ---- a run
+
+static int exit_code_of_stop(void) { return cli_ending() ? cli_ending() : 130; }
 
 static void draw(const struct cli_training *t)
 {
@@ -191,19 +221,33 @@ static void draw(const struct cli_training *t)
     cli_loss_plot(log, svg, t->train.name ? t->train.name : "Training");
 }
 
-static int report(const struct show *s, socle_training_end end)
+// The best evaluation as JSON, where there was one.
+static void add_best(const struct show *s, json_t *object)
+{
+    if (!s->best_step) return;
+    json_object_set_new(object, "best_step", json_integer((json_int_t)s->best_step));
+    json_object_set_new(object, "best_held_out", json_real(s->best));
+    if (s->best_per_byte > 0.0) json_object_set_new(object, "best_held_out_per_byte", json_real(s->best_per_byte));
+}
+
+static int report_json(const struct show *s, socle_training_end end, const char *result)
 {
     static const char *const ends[] = { "done", "no better any more", "stopped" };
+    json_t *object = json_pack("{s:s, s:I, s:f, s:s, s:s}", "end", ends[end], "step", (json_int_t)s->last.step, "seconds",
+                               s->last.seconds, "folder", s->t->train.folder, "result", result);
+    if (object) add_best(s, object);
+    int code = cli_print_json(object);
+    return code ? code : end == SOCLE_TRAINING_STOPPED ? exit_code_of_stop() : SOCLE_OK;
+}
+
+static int report(const struct show *s, socle_training_end end)
+{
     const struct cli_training *t = s->t;
     const char *result = t->train.lora_rank ? "adapter.gguf" : "model.gguf";
-    if (t->json)
-        return cli_print_json(json_pack("{s:s, s:I, s:f, s:f, s:I, s:f, s:s, s:s}", "end", ends[end], "step",
-                                        (json_int_t)s->last.step, "best_held_out", s->best, "best_held_out_per_byte",
-                                        s->best_per_byte, "best_step", (json_int_t)s->best_step, "seconds",
-                                        s->last.seconds, "folder", t->train.folder, "result", result));
+    if (t->json) return report_json(s, end, result);
     if (end == SOCLE_TRAINING_STOPPED) {
         fprintf(stderr, "Stopped at step %llu; --resume goes on from there.\n", (unsigned long long)s->last.step);
-        return cli_ending() ? cli_ending() : 130;
+        return exit_code_of_stop();
     }
     printf("%s after step %llu", end == SOCLE_TRAINING_DONE ? "Done" : "Ended, as nothing got better,",
            (unsigned long long)s->last.step);
@@ -213,11 +257,15 @@ static int report(const struct show *s, socle_training_end end)
     return cli_check_stdout();
 }
 
-static int train(const struct cli_training *t, socle_training *training)
+static int train(const struct cli_training *t, socle_training *training, const socle_training_info *info)
 {
     socle_training_end end = SOCLE_TRAINING_DONE;
     socle_error err;
-    struct show show = { .t = t, .lines = cli_color(stderr) == false };
+    struct show show = { .t = t,
+                         .lines = cli_color(stderr) == false,
+                         .last.step = info->step,
+                         .best = info->best_loss,
+                         .best_step = info->best_step };
     socle_training_events events = {
         .on_step = on_step, .on_evaluation = on_evaluation, .on_sample = on_sample, .stop = stopped, .context = &show
     };
@@ -241,6 +289,10 @@ static int verify(const struct cli_training *t, socle_training *training)
     socle_status status = socle_training_verify(training, t->from, t->to, &events, &repeated, &err);
     cli_progress_end(&show.progress);
     cli_signals_work(false);
+    if (status == SOCLE_CANCELLED) {
+        cli_error("stopped before all steps were repeated; those that were say nothing yet");
+        return exit_code_of_stop();
+    }
     if (status != SOCLE_OK) return cli_fail(&err);
     printf("%llu steps repeated: every bit of the weights and of the optimizer agrees.\n",
            (unsigned long long)repeated);
@@ -258,8 +310,8 @@ int cli_training_run(struct cli_training *t)
     // A verification reads the run's checkpoints; it neither begins a run nor goes on with one.
     if (socle_training_open(&t->train, t->resume || t->verify, &training, &err) != SOCLE_OK) return cli_fail(&err);
     socle_training_describe(training, &info);
-    if (info.damaged) cli_error("%s; going on from the checkpoint before it", info.damaged);
-    int code = t->dry_run ? dry_run(t, training) : t->verify ? verify(t, training) : train(t, training);
+    if (info.damaged && !t->verify) cli_error("%s; going on from the checkpoint before it", info.damaged);
+    int code = t->dry_run ? dry_run(t, training) : t->verify ? verify(t, training) : train(t, training, &info);
     socle_training_free(training);
     return code;
 }

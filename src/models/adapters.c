@@ -1,5 +1,6 @@
 #include "models/adapters.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -121,7 +122,7 @@ static socle_status take_pair(struct sc_adapter_set *set, uint32_t i, const stru
     const struct sc_tensor *weight = sc_gguf_find_tensor(base, name);
     if (!b) return sc_fail(err, SOCLE_BAD_FILE, "%s: '%s.lora_a' has no '.lora_b'", sc_gguf_path(file), name);
     if (!weight || weight->shape[0] != a->shape[0] || weight->shape[1] != b->shape[1] || a->shape[1] != b->shape[0] ||
-        a->shape[2] != 1 || b->shape[2] != 1)
+        a->shape[2] != 1 || b->shape[2] != 1 || weight->n_dims < 2 || weight->shape[3] != 1)
         return sc_fail(err, SOCLE_BAD_FILE, "%s: made for another model: its change of '%s' does not fit %s",
                        sc_gguf_path(file), name, sc_gguf_path(base));
     if (weight->shape[2] != 1)
@@ -130,8 +131,31 @@ static socle_status take_pair(struct sc_adapter_set *set, uint32_t i, const stru
     if (a->shape[1] == 0 || a->shape[1] > 4096)
         return sc_fail(err, SOCLE_BAD_FILE, "%s: '%s': rank %llu, expected 1 to 4096", sc_gguf_path(file), name,
                        (unsigned long long)a->shape[1]);
+    if (a->packed || b->packed)
+        return sc_fail(err, SOCLE_UNSUPPORTED, "%s: '%s' is packed, which no adapter is", sc_gguf_path(file), name);
+    if (set->ranks[i] && set->ranks[i] != a->shape[1]) // alpha / rank would be a factor for each of them
+        return sc_fail(err, SOCLE_UNSUPPORTED, "%s: '%s' has rank %llu, others %u: expected one rank for all",
+                       sc_gguf_path(file), name, (unsigned long long)a->shape[1], set->ranks[i]);
     set->ranks[i] = (uint32_t)a->shape[1];
     set->pairs[set->n_pairs++] = (struct pair){ sc_text_of(name), i, *a, *b };
+    return SOCLE_OK;
+}
+
+// Nothing is left out in silence: each tensor is a half of a pair.
+static socle_status check_all_taken(const struct sc_gguf *file, size_t n_pairs, socle_error *err)
+{
+    for (uint64_t t = 0; t < sc_gguf_n_tensors(file) && sc_gguf_n_tensors(file) != 2 * n_pairs; t++) {
+        struct sc_text name = sc_gguf_tensor_at(file, t)->name;
+        char half[128]; // the other one
+        snprintf(half, sizeof half, "%.*s", SC_TEXT_ARGS(name));
+        if (ends_with(name, ".lora_a")) continue;
+        if (!ends_with(name, ".lora_b"))
+            return sc_fail(err, SOCLE_UNSUPPORTED, "%s: tensor '%s' is no half of a low-rank change",
+                           sc_gguf_path(file), half);
+        half[name.n_bytes - 1] = 'a';
+        if (!sc_gguf_find_tensor(file, half))
+            return sc_fail(err, SOCLE_BAD_FILE, "%s: '%.*s' has no '.lora_a'", sc_gguf_path(file), SC_TEXT_ARGS(name));
+    }
     return SOCLE_OK;
 }
 
@@ -152,6 +176,7 @@ static socle_status open_one(struct sc_adapter_set *set, uint32_t i, const struc
         const struct sc_tensor *a = sc_gguf_tensor_at(file, t);
         if (ends_with(a->name, ".lora_a")) SC_TRY(take_pair(set, i, base, a, err));
     }
+    SC_TRY(check_all_taken(file, set->n_pairs - before, err));
     if (set->n_pairs == before) return sc_fail(err, SOCLE_BAD_FILE, "%s: it changes nothing", path);
     set->factors[i] = alpha == 0.0f ? 1.0f : alpha / (float)set->ranks[i];
     return SOCLE_OK;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "models/hf_adapter.h"
 #include "models/hf_internal.h"
 
 static socle_status no_text(struct sc_hf *hf)
@@ -34,6 +35,9 @@ socle_status sc_hf_convert(const char *folder, const char *path, const struct sc
     memcpy(trimmed, folder, n);
     trimmed[n] = '\0';
     *out = (struct sc_hf_result){ 0 };
+    if (options && options->base) return sc_hf_adapter_read(trimmed, path, options, out, err);
+    if (sc_hf_adapter_is(trimmed))
+        return sc_fail(err, SOCLE_BAD_ARGUMENT, "%s: is an adapter: name the model that it is for (--base)", trimmed);
     struct sc_hf hf = { .folder = trimmed, .err = err, .result = out, .options = options ? options : &usual };
     hf.status = sc_gguf_writer_create(&hf.writer, err);
     if (hf.status == SOCLE_OK) convert(&hf, path, hf.options);

@@ -16,6 +16,7 @@
 
 struct sc_hf_options {
     bool without_text; // leave the tokenizer out
+    const char *base;  // what is converted is an adapter (hf_adapter.h) for the model of this GGUF file; NULL: a model
     // Told after each tensor; false stops. NULL: nobody is.
     bool (*on_progress)(void *context, const char *tensor, uint64_t done, uint64_t total); // bytes
     void *context;
@@ -25,7 +26,7 @@ struct sc_hf_result {
     const char *family;          // GGUF's name of it
     uint64_t n_tensors, n_bytes; // that were written
     uint64_t n_left_out;         // tensors that are no part of the decoder (vision, further predicted tokens)
-    char text[120];              // which tokenizer was made, or why none
+    char text[120];              // which tokenizer was made, or why none; of an adapter: its rank and alpha
 };
 
 // Writes `path` whole, or leaves what was there. Errors: SOCLE_IO; SOCLE_BAD_FILE (what contradicts itself, with file

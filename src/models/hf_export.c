@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/size.h"
+#include "models/hf_adapter.h"
 #include "models/hf_export.h"
 
 static void fail_if_there(struct sc_hf_export *x, const char *name)
@@ -54,18 +55,26 @@ static const struct sc_hf_family *family_of(const struct sc_hparams *h, const ch
 static const char *const file_names[] = { "config.json", "model.safetensors", "model.safetensors.index.json",
                                           "tokenizer.json", "tokenizer_config.json" };
 
-// After a failure: none of the files was there before.
-static void remove_files(const struct sc_hf_export *x, bool folder_is_new)
+bool sc_hf_export_begin(struct sc_hf_export *x, const char *const *names, size_t n)
+{
+    bool is_new = mkdir(x->folder, 0777) == 0;
+    if (!is_new && errno != EEXIST) x->status = sc_fail(x->err, SOCLE_IO, "%s: %s", x->folder, strerror(errno));
+    for (size_t i = 0; i < n; i++) fail_if_there(x, names[i]);
+    return is_new;
+}
+
+// None of the files was there before.
+void sc_hf_export_undo(const struct sc_hf_export *x, const char *const *names, size_t n, bool folder_is_new)
 {
     char path[4096];
-    for (size_t i = 0; i < SC_COUNT(file_names); i++) {
-        snprintf(path, sizeof path, "%s/%s", x->folder, file_names[i]);
+    for (size_t i = 0; i < n; i++) {
+        snprintf(path, sizeof path, "%s/%s", x->folder, names[i]);
         unlink(path);
     }
     if (folder_is_new) rmdir(x->folder);
 }
 
-static void find_out(struct sc_hf_export *x)
+void sc_hf_export_find_out(struct sc_hf_export *x)
 {
     struct sc_text name = { 0 };
     x->status = sc_gguf_get_text(x->gguf, "general.architecture", &name, x->err);
@@ -86,18 +95,20 @@ static void find_out(struct sc_hf_export *x)
 
 static void export(struct sc_hf_export *x)
 {
-    find_out(x);
+    struct sc_text type = { 0 };
+    if (sc_gguf_get_text(x->gguf, "general.type", &type, NULL) == SOCLE_OK && sc_text_is(type, "adapter"))
+        x->status = sc_fail(x->err, SOCLE_BAD_ARGUMENT, "%s: is an adapter: name the model that it is for (--base)",
+                            sc_gguf_path(x->gguf));
+    if (x->status == SOCLE_OK) sc_hf_export_find_out(x);
     if (x->status != SOCLE_OK) return;
-    bool is_new = mkdir(x->folder, 0777) == 0;
-    if (!is_new && errno != EEXIST) x->status = sc_fail(x->err, SOCLE_IO, "%s: %s", x->folder, strerror(errno));
-    for (size_t i = 0; i < SC_COUNT(file_names); i++) fail_if_there(x, file_names[i]);
+    bool is_new = sc_hf_export_begin(x, file_names, SC_COUNT(file_names));
     if (x->status != SOCLE_OK) return;
     json_t *config = sc_hf_export_config(x);
     sc_hf_export_tensors(x); // first: it checks the types
     sc_hf_export_json(x, "config.json", config);
     if (!x->options->without_text) sc_hf_export_tokenizer(x);
     else snprintf(x->result->text, sizeof x->result->text, "none");
-    if (x->status != SOCLE_OK) remove_files(x, is_new);
+    if (x->status != SOCLE_OK) sc_hf_export_undo(x, file_names, SC_COUNT(file_names), is_new);
 }
 
 socle_status sc_hf_write(const char *gguf, const char *folder, const struct sc_hf_options *options,
@@ -106,6 +117,7 @@ socle_status sc_hf_write(const char *gguf, const char *folder, const struct sc_h
     static const struct sc_hf_options usual = { 0 };
     struct sc_hf_export x = { .folder = folder, .err = err, .result = out, .options = options ? options : &usual };
     *out = (struct sc_hf_result){ 0 };
+    if (x.options->base) return sc_hf_adapter_write(gguf, folder, x.options, out, err);
     SC_TRY(sc_gguf_open(gguf, &x.gguf, err));
     export(&x);
     sc_gguf_close(x.gguf);

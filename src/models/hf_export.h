@@ -18,6 +18,12 @@ struct sc_hf_export {
     uint64_t n_done; // bytes written
 };
 
+// Learns the family and its hyperparameters from the file.
+void sc_hf_export_find_out(struct sc_hf_export *x);
+// Makes the folder where it is not there, and fails when one of the named files is. Returns whether it was made.
+bool sc_hf_export_begin(struct sc_hf_export *x, const char *const *names, size_t n);
+// After a failure behind that: removes the files, and the folder if it was made.
+void sc_hf_export_undo(const struct sc_hf_export *x, const char *const *names, size_t n, bool folder_is_new);
 // Writes a JSON file of the folder; takes `json` over.
 void sc_hf_export_json(struct sc_hf_export *x, const char *name, json_t *json);
 json_t *sc_hf_export_config(struct sc_hf_export *x); // hf_export_config.c

@@ -156,12 +156,9 @@ static const struct sc_tensor *turned_bias(struct walk *w, const struct sc_tenso
 {
     struct sc_tensor *copy = sc_arena_alloc(&w->x->arena, sizeof *copy);
     float *values = sc_arena_array(&w->x->arena, t->shape[0], sizeof *values);
-    uint64_t n = t->shape[0], half = n / heads / 2;
+    uint64_t n = t->shape[0];
     if (!copy || !values || n % (2 * heads)) return NULL;
-    for (uint64_t i = 0; i < n; i++) {
-        uint64_t head = i / (2 * half), j = i % half, side = i / half % 2;
-        memcpy(&values[i], at(t, head * 2 * half + 2 * j + side, 4), 4);
-    }
+    for (uint64_t i = 0; i < n; i++) memcpy(&values[i], at(t, sc_hf_row_in_pairs(i, n, heads), 4), 4);
     *copy = *t;
     copy->data = values;
     return copy;

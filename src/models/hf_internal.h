@@ -57,6 +57,19 @@ struct sc_hf {
     uint64_t n_done; // bytes written
 };
 
+// Rows of n_rows / n_heads a head, rotary pairs of which are (j, j + n/2) at Hugging Face's: where row i of theirs lies
+// among GGUF's, and the other way.
+static inline uint64_t sc_hf_row_in_pairs(uint64_t i, uint64_t n_rows, uint64_t n_heads)
+{
+    uint64_t half = n_rows / n_heads / 2;
+    return i / (2 * half) * 2 * half + 2 * (i % half) + i / half % 2;
+}
+static inline uint64_t sc_hf_row_in_halves(uint64_t i, uint64_t n_rows, uint64_t n_heads)
+{
+    uint64_t half = n_rows / n_heads / 2;
+    return i / (2 * half) * 2 * half + i % 2 * half + i % (2 * half) / 2;
+}
+
 // ---- hf_config.c
 
 __attribute__((format(printf, 3, 4))) void sc_hf_fail(struct sc_hf *hf, socle_status status, const char *format, ...);
@@ -76,12 +89,17 @@ void sc_hf_set_text(struct sc_hf *hf, const char *name, const char *value);
 void sc_hf_tensors(struct sc_hf *hf);
 extern const struct sc_hf_name sc_hf_common_names[];                       // of all families, ended by zeros
 bool sc_hf_has_own(const struct sc_hf_family *family, const char *theirs); // does it read this name in its own way?
+// What decoders' names begin with ("model."), where their output matrix is beside; NULL past the last.
+const char *sc_hf_prefix_at(size_t i, const char **head);
+// The rule that a layer's weight of GGUF ("attn_q.weight", after "blk.N.") is made by; NULL: none.
+const struct sc_hf_name *sc_hf_rule_of(const struct sc_hf_family *family, struct sc_text ours);
 
 // ---- hf_tensors.c
 
 // Adds a tensor of GGUF made from n_from tensors: one, or one for each expert.
 void sc_hf_add(struct sc_hf *hf, const char *name, const struct sc_safetensors_tensor *const *from, size_t n_from,
                enum sc_hf_order order, float add);
+float sc_hf_element_f32(const struct sc_safetensors_tensor *t, uint64_t i); // of one in F32, F16 or BF16
 
 // ---- hf_tokenizer.c
 

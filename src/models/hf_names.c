@@ -118,6 +118,42 @@ bool sc_hf_has_own(const struct sc_hf_family *family, const char *theirs)
     return false;
 }
 
+const char *sc_hf_prefix_at(size_t i, const char **head)
+{
+    if (i >= SC_COUNT(prefixes)) return NULL;
+    *head = strncmp(prefixes[i], "language_model.", 15) == 0 ? "language_model.lm_head" : "lm_head";
+    return prefixes[i];
+}
+
+static bool makes(const struct sc_hf_name *rule, struct sc_text ours)
+{
+    char name[100];
+    snprintf(name, sizeof name, "%s%s", rule->ours, ends_with(rule->theirs, ".?") ? ".weight" : "");
+    return *rule->ours && sc_text_is(ours, name);
+}
+
+// Whether the family has one module where others have the rule's and its neighbours.
+static bool is_fused(const struct sc_hf_family *family, const char *theirs)
+{
+    static const char *const parts[][2] = { { "self_attn.q_proj.?", "self_attn.qkv_proj.?" },
+                                            { "self_attn.k_proj.?", "self_attn.qkv_proj.?" },
+                                            { "self_attn.v_proj.?", "self_attn.qkv_proj.?" },
+                                            { "mlp.gate_proj.?", "mlp.gate_up_proj.?" },
+                                            { "mlp.up_proj.?", "mlp.gate_up_proj.?" } };
+    for (size_t i = 0; i < SC_COUNT(parts); i++)
+        if (strcmp(theirs, parts[i][0]) == 0 && sc_hf_has_own(family, parts[i][1])) return true;
+    return false;
+}
+
+const struct sc_hf_name *sc_hf_rule_of(const struct sc_hf_family *family, struct sc_text ours)
+{
+    for (const struct sc_hf_name *own = family->names; own && own->theirs; own++)
+        if (makes(own, ours)) return own;
+    for (const struct sc_hf_name *rule = sc_hf_common_names; rule->theirs; rule++)
+        if (makes(rule, ours) && !sc_hf_has_own(family, rule->theirs) && !is_fused(family, rule->theirs)) return rule;
+    return NULL;
+}
+
 static void apply_all(struct walk *w, uint32_t layer, const struct sc_hf_name *rules, bool are_common)
 {
     for (; rules && rules->theirs && w->hf->status == SOCLE_OK; rules++) {

@@ -18,7 +18,7 @@ struct view {
     float add;
 };
 
-static float element_f32(const struct sc_safetensors_tensor *t, uint64_t i)
+float sc_hf_element_f32(const struct sc_safetensors_tensor *t, uint64_t i)
 {
     const char *at = (const char *)t->data + i * sc_safetensors_type_bytes(t->type);
     uint32_t word;
@@ -65,7 +65,7 @@ static socle_status write_row(void *user, uint64_t row, void *out, socle_error *
     if (v->to_f32) {
         for (uint64_t i = 0; i < n; i++) {
             uint64_t at = place(v, row * n + i, &outer);
-            float x = element_f32(source_of(v, outer), at) + v->add;
+            float x = sc_hf_element_f32(source_of(v, outer), at) + v->add;
             memcpy((char *)out + i * sizeof x, &x, sizeof x);
         }
         return SOCLE_OK;

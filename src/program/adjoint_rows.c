@@ -171,9 +171,10 @@ static void softcap_row(const struct walk *walk, size_t row, float *room)
 
 static void dropout_row(const struct walk *walk, size_t row, float *room)
 {
+    bool drop = walk->back->run.drop;
     FOR_HEADS (h) {
-        sc_run_dropout(&walk->back->run, walk->op, row, h, DY(row, h), room);
-        put(walk->back, &walk->to[0], row, h, room);
+        if (drop) sc_run_dropout(&walk->back->run, walk->op, row, h, DY(row, h), room);
+        put(walk->back, &walk->to[0], row, h, drop ? room : DY(row, h));
     }
 }
 

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/size.h"
 #include "tensor/format.h"
 
@@ -108,8 +109,10 @@ static bool run_step(struct sc_backward *back, const struct sc_training_step *st
         bool backward = step->kind == SC_STEP_BACKWARD;
         const struct sc_op *op = &back->run.program->ops[backward ? step->last - 1 - i : step->first + i];
         if (stop && stop(context)) return false;
+        double started = back->note ? sc_now() : 0.0;
         if (!backward) run_op(back, op);
         else if (op->type->adjoint && has_derivative(back, op)) op->type->adjoint->run(back, op);
+        if (back->note) back->note(back->noted, op, step->kind, sc_now() - started);
     }
     return true;
 }

@@ -60,7 +60,9 @@ struct sc_backward {
     bool *begun;                            // [n_buffers] whether a derivative is there already
     size_t n_sequences;
     const uint32_t *begins; // [n_sequences + 1] each sequence's rows
-    uint64_t dropout_key;   // of this batch's random numbers
+    // Told how long each op took, and its adjoint; NULL: nobody is, and no clock is read.
+    void (*note)(void *context, const struct sc_op *op, enum sc_training_kind kind, double seconds);
+    void *noted;
 };
 
 // The forward walk. False when `stop` said so.
@@ -121,9 +123,9 @@ void sc_back_tasks(struct sc_backward *back, const struct sc_op *op, size_t n, s
 // sum[i] += x's element i of every sub-row (times y's, times factor): in order within segments of 256 sub-rows, a tree
 // over segments; the sums of heads are added one after another.
 struct sc_column_sum {
-    struct sc_value x;    // derivatives
-    struct sc_value y;    // values to multiply by; SC_NO_BUFFER: none
-    const float *factor;  // one for each sub-row and head, at [sub_row * factor_stride + head]; NULL: 1
+    struct sc_value x;   // derivatives
+    struct sc_value y;   // values to multiply by; SC_NO_BUFFER: none
+    const float *factor; // one for each sub-row and head, at [sub_row * factor_stride + head]; NULL: 1
     size_t factor_stride;
     float *sum;
     bool by_head; // each head has sums of its own, one after another

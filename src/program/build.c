@@ -101,11 +101,18 @@ static void apply_row_scale(struct sc_builder *b, struct sc_value v)
     struct sc_program *p = b->program;
     struct sc_buffer_info *info = &p->buffers[v.buffer];
     if (b->status != SOCLE_OK || info->row_scale == SC_NO_BUFFER) return;
+    uint32_t first = info->first_op;
+    bool alone = info->last_op == first;
+    info->row_scale = SC_NO_BUFFER;
+    if (p->ops[first].type == &sc_op_dropout) { // which comes right after the norm then, and is all that reads it
+        info = &p->buffers[p->ops[first].in[0].buffer];
+        alone = alone && info->last_op == first && info->first_op + 1 == first;
+        info->row_scale = SC_NO_BUFFER;
+    }
+    check(b, alone, "a norm is read both by a product and by another op");
     struct sc_op *norm = &p->ops[info->first_op];
-    check(b, info->last_op == info->first_op, "a norm is read both by a product and by another op");
     norm->norm.apply = true;
     norm->out[1] = no_value;
-    info->row_scale = SC_NO_BUFFER;
 }
 
 void sc_build_begin(struct sc_builder *b, struct sc_program *program, uint32_t n_layers, socle_error *err)

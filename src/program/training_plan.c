@@ -132,10 +132,11 @@ static void make_steps(struct planner *p)
     }
 }
 
-// The life of a buffer's value at this time of the walk.
+// The life of a buffer's value at this time of the walk. What cannot be rounded (numbers of experts) stays where it is.
 static struct life *value_life(struct planner *p, int32_t b, enum sc_training_kind kind)
 {
-    bool twice = p->inside[b] && p->keeping[p->stretch_of[p->program->buffers[b].first_op]] != SC_KEEP;
+    enum sc_keeping keeping = p->inside[b] ? p->keeping[p->stretch_of[p->program->buffers[b].first_op]] : SC_KEEP;
+    bool twice = keeping == SC_RECOMPUTE || (keeping == SC_KEEP_BF16 && is_f32(p, b));
     return twice && kind != SC_STEP_FORWARD ? &p->backward[b] : &p->forward[b];
 }
 
@@ -319,29 +320,38 @@ static socle_status check_ops(const struct planner *p, socle_error *err)
     return SOCLE_OK;
 }
 
+static size_t shared_need(const struct sc_program *program, uint32_t n_rows)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < program->n_ops; i++) {
+        const struct sc_op *op = &program->ops[i];
+        const struct sc_adjoint *adjoint = op->type->adjoint;
+        if (op->type->shared_bytes) bytes = SC_MAX(bytes, op->type->shared_bytes(op));
+        if (adjoint && adjoint->shared_bytes) bytes = SC_MAX(bytes, adjoint->shared_bytes(op, n_rows));
+    }
+    return sc_align_up(bytes, ALIGNMENT);
+}
+
 static void add_scratch(struct sc_training_plan *plan, const struct sc_program *program, uint32_t n_rows,
                         uint32_t n_context)
 {
-    size_t shared_bytes = 0, k = SC_MAX(n_rows, n_context);
+    size_t k = SC_MAX(n_rows, n_context);
     for (uint32_t i = 0; i < program->n_ops; i++) {
         const struct sc_op *op = &program->ops[i];
         if (op->type->scratch_bytes)
             plan->scratch_bytes = SC_MAX(plan->scratch_bytes, op->type->scratch_bytes(op, n_context));
-        if (op->type->shared_bytes) shared_bytes = SC_MAX(shared_bytes, op->type->shared_bytes(op));
-        if (op->linear.weight) k = SC_MAX(k, op->linear.weight->shape[1]);
+        if (op->linear.weight) k = SC_MAX(k, SC_MAX(op->linear.weight->shape[0], op->linear.weight->shape[1]));
     }
     size_t more = 0;
     for (uint32_t i = 0; i < program->n_ops; i++) {
         const struct sc_adjoint *adjoint = program->ops[i].type->adjoint;
         if (adjoint && adjoint->scratch_bytes) more = SC_MAX(more, adjoint->scratch_bytes(&program->ops[i], n_context));
-        if (adjoint && adjoint->shared_bytes)
-            shared_bytes = SC_MAX(shared_bytes, adjoint->shared_bytes(&program->ops[i], n_rows));
     }
     size_t backward = sc_align_up(sc_product_scratch(k), ALIGNMENT) + more;
     plan->scratch_bytes = sc_align_up(SC_MAX(plan->scratch_bytes, backward), ALIGNMENT);
     plan->product_bytes = sc_align_up(sc_product_scratch(k), ALIGNMENT);
     plan->shared_offset = plan->forward.shared_offset = plan->backward.shared_offset = plan->n_bytes;
-    plan->n_bytes += sc_align_up(shared_bytes, ALIGNMENT);
+    plan->n_bytes += shared_need(program, n_rows);
     plan->forward.n_bytes = plan->backward.n_bytes = plan->n_bytes;
     plan->forward.scratch_bytes = plan->backward.scratch_bytes = plan->scratch_bytes;
 }
@@ -397,7 +407,8 @@ socle_status sc_training_plan_make(const struct sc_program *program, const struc
     if (status == SOCLE_OK) {
         cut(&p);
         find_inside(&p);
-        plan_within(&p, bf16, budget);
+        size_t shared = shared_need(program, n_rows);
+        plan_within(&p, bf16, budget > shared ? budget - shared : SC_MIN(budget, (size_t)1));
         add_scratch(&plan, program, n_rows, n_context);
     }
     sc_arena_free(&arena);

@@ -260,12 +260,26 @@ void served_models_free(struct served_models *m)
 
 // ---- telling
 
+static json_t *list_adapters(const struct served_model *model)
+{
+    json_t *list = json_array();
+    const char *name;
+    float scale;
+    for (size_t i = 0; model->model && (name = socle_model_adapter(model->model, i, &scale)); i++)
+        json_array_append_new(list,
+                              json_pack("{s:I, s:s, s:f}", "id", (json_int_t)i, "name", name, "scale", (double)scale));
+    return list;
+}
+
 json_t *served_models_list(struct served_models *m)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < m->n; i++)
-        json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:s}", "id", m->models[i]->id, "object", "model",
-                                              "created", (json_int_t)m->models[i]->created, "owned_by", "socle"));
+    for (size_t i = 0; i < m->n; i++) {
+        json_t *entry = json_pack("{s:s, s:s, s:I, s:s}", "id", m->models[i]->id, "object", "model", "created",
+                                  (json_int_t)m->models[i]->created, "owned_by", "socle");
+        if (m->o.n_adapters && entry) json_object_set_new(entry, "adapters", list_adapters(m->models[i]));
+        json_array_append_new(list, entry);
+    }
     return list;
 }
 

@@ -28,6 +28,7 @@ static const struct field fields[] = {
     { "Sampling", "guided_json", "object", false, "a JSON Schema that the answer is held to" },
     { "Sampling", "seed", "integer", false, "the same seed draws the same tokens" },
     { "Sampling", "ignore_eos", "boolean", false, "go on past the token that ends an answer" },
+    { "Sampling", "lora", "array", false, "how much of each adapter: [{\"id\": 0, \"scale\": 0.5}]" },
     { "Sampling", "stream", "boolean", false, "server-sent events" },
     { "ChatCompletionRequest", "messages", "array", true, "the conversation" },
     { "ChatCompletionRequest", "model", "string", false, "as /v1/models lists it; default: the first" },

@@ -192,7 +192,8 @@ static int find_adapter(struct exchange *ex, const json_t *id)
     const struct served_models_options *models = &ex->server->options.models;
     const char *wanted = json_string_value(id);
     for (size_t i = 0; i < models->n_adapters; i++) {
-        const char *slash = strrchr(models->adapters[i].path, '/'), *name = slash ? slash + 1 : models->adapters[i].path;
+        const char *slash = strrchr(models->adapters[i].path, '/'),
+                   *name = slash ? slash + 1 : models->adapters[i].path;
         size_t n = strlen(name);
         if (n > 5 && strcmp(name + n - 5, ".gguf") == 0) n -= 5;
         if (json_is_integer(id) && (size_t)json_integer_value(id) == i) return (int)i;

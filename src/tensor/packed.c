@@ -243,6 +243,70 @@ void sc_packed_decode_row(const struct sc_format *format, const void *group, siz
     }
 }
 
+// ---- reading sixteen lanes at once
+
+// out[r] |= some bits of each lane's word in a plane, moved up by `up`.
+static inline void add_bits(const uint8_t *plane, size_t vector, unsigned shift, uint32_t mask, unsigned up,
+                            uint32_t out[SC_GROUP_ROWS])
+{
+    uint32_t words[SC_GROUP_ROWS];
+    memcpy(words, plane + vector * VECTOR, sizeof words);
+    for (size_t r = 0; r < SC_GROUP_ROWS; r++) out[r] |= (words[r] >> shift & mask) << up;
+}
+
+// Element e of 32 codes.
+static inline void codes_at(unsigned bits, const uint8_t *codes, unsigned e, uint32_t out[SC_GROUP_ROWS])
+{
+    unsigned j = e % 4 * 8;
+    const uint8_t *high = codes + (bits >= 4 ? 4 : 2) * VECTOR;
+    memset(out, 0, SC_GROUP_ROWS * sizeof *out);
+    if (bits == 8) add_bits(codes, e / 4, j, 255, 0, out);
+    else if (bits >= 4) add_bits(codes, e % 16 / 4, j + e / 16 * 4, 15, 0, out);
+    else add_bits(codes, e / 16, j + e % 16 / 4 * 2, 3, 0, out);
+    if (bits == 6) add_bits(high, e / 16, j + e % 16 / 4 * 2, 3, 4, out);
+    if (bits == 5) add_bits(high, 0, j + e / 4, 1, 4, out);
+    if (bits == 3) add_bits(high, 0, j + e / 4, 1, 2, out);
+}
+
+// The factors of a block's groups, lane by lane: d * scale, m * min.
+struct factors16 {
+    float d[SC_GROUPS_MAX][SC_GROUP_ROWS], m[SC_GROUPS_MAX][SC_GROUP_ROWS];
+};
+
+static void get_factors(const struct sc_format *format, const struct sc_tile_layout *layout, const uint8_t *tile,
+                        size_t b, struct factors16 *out)
+{
+    for (size_t r = 0; r < SC_GROUP_ROWS; r++) {
+        struct sc_block block;
+        get_head(format, layout, tile, r, b, &block);
+        for (size_t g = 0; g < (size_t)(format->block_size / format->group); g++) {
+            out->d[g][r] = block.d * (float)block.scale[g];
+            out->m[g][r] = format->has_min ? block.m * (float)block.min[g] : 0.0f;
+        }
+    }
+}
+
+// Block b of all lanes: out[block_size][16].
+static void decode_block(const struct sc_format *format, const uint8_t *tile, size_t n, size_t b, float *out)
+{
+    const struct sc_packing *packing = format->packing;
+    struct sc_tile_layout layout = sc_tile_layout(format, n);
+    struct factors16 factors;
+    get_factors(format, &layout, tile, b, &factors);
+    const uint8_t *codes = tile + layout.head_bytes + b * (format->block_size / CHUNK) * packing->bits * VECTOR;
+    for (size_t i = 0; i < format->block_size; i++, out += SC_GROUP_ROWS) {
+        uint32_t code[SC_GROUP_ROWS];
+        int32_t q[SC_GROUP_ROWS];
+        codes_at(packing->bits, codes + i / CHUNK * packing->bits * VECTOR, (unsigned)(i % CHUNK), code);
+        for (size_t r = 0; r < SC_GROUP_ROWS; r++) q[r] = (int32_t)code[r] - packing->offset;
+        for (size_t r = 0; r < SC_GROUP_ROWS && packing->bits == 8; r++) q[r] = (q[r] ^ 128) - 128; // a signed byte
+        for (size_t r = 0; r < SC_GROUP_ROWS && packing->codebook; r++) q[r] = packing->codebook[code[r]];
+        const float *d = factors.d[i / format->group], *m = factors.m[i / format->group];
+        for (size_t r = 0; r < SC_GROUP_ROWS; r++) out[r] = d[r] * (float)q[r];
+        for (size_t r = 0; r < SC_GROUP_ROWS && format->has_min; r++) out[r] = out[r] + m[r];
+    }
+}
+
 void sc_packed_decode_columns(const struct sc_format *format, const void *group, size_t k, size_t i, size_t n,
                               float *out)
 {
@@ -250,12 +314,6 @@ void sc_packed_decode_columns(const struct sc_format *format, const void *group,
         size_t start = i / SC_TILE_ELEMENTS * SC_TILE_ELEMENTS, tile = SC_MIN(k - start, (size_t)SC_TILE_ELEMENTS);
         const uint8_t *at = (const uint8_t *)group +
                             start / SC_TILE_ELEMENTS * sc_packed_tile_bytes(format, SC_TILE_ELEMENTS);
-        for (size_t r = 0; r < SC_GROUP_ROWS; r++) {
-            struct sc_block block;
-            float values[SC_BLOCK_MAX];
-            sc_packed_block(format, at, tile, r, (i - start) / size, &block);
-            sc_block_expand(&block, size, format->group, format->has_min, values);
-            for (size_t j = 0; j < size; j++) out[j * SC_GROUP_ROWS + r] = values[j];
-        }
+        decode_block(format, at, tile, (i - start) / size, out);
     }
 }

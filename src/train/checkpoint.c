@@ -2,15 +2,18 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 #include "base/size.h"
 #include "train/model_file.h"
 
-enum { N_STATE = sizeof(struct sc_train_state) / sizeof(uint64_t), N_PARTS = 3 };
+enum { N_STATE = offsetof(struct sc_train_state, evaluation_due) / sizeof(uint64_t), N_PARTS = 3 };
 
 static const enum sc_part parts[N_PARTS] = { SC_PART_WEIGHTS, SC_PART_MOMENTUM, SC_PART_VARIANCE };
 static const char *const prefixes[N_PARTS] = { "", "train.m.", "train.v." };
@@ -43,6 +46,14 @@ static uint64_t checksum(const struct sc_parameter *p, size_t part, float *row)
     return sum;
 }
 
+// Of what is no tensor.
+static uint64_t key_checksum(struct sc_text settings, struct sc_text data, const uint64_t state[N_STATE], uint64_t due)
+{
+    uint64_t sum = XXH3_64bits_withSeed(settings.data, settings.n_bytes, due);
+    sum = XXH3_64bits_withSeed(data.data, data.n_bytes, sum);
+    return XXH3_64bits_withSeed(state, N_STATE * sizeof *state, sum);
+}
+
 static float *row_room(const struct sc_parameters *parameters)
 {
     size_t width = 1;
@@ -60,6 +71,9 @@ static socle_status set_keys(struct sc_gguf_writer *writer, const struct sc_para
     memcpy(numbers, state, sizeof numbers);
     for (size_t i = 0; status == SOCLE_OK && i < N_PARTS * parameters->n; i++)
         sums[i] = checksum(&parameters->items[i % parameters->n], i / parameters->n, row);
+    if (status == SOCLE_OK)
+        sums[N_PARTS * parameters->n] = key_checksum(sc_text_of(identity->settings), sc_text_of(identity->data), numbers,
+                                                     state->evaluation_due);
     if (status == SOCLE_OK) status = sc_gguf_writer_set_u32(writer, "socle.train.version", SC_CHECKPOINT_VERSION, err);
     if (status == SOCLE_OK)
         status = sc_gguf_writer_set_text(writer, "socle.train.settings", sc_text_of(identity->settings), err);
@@ -67,7 +81,9 @@ static socle_status set_keys(struct sc_gguf_writer *writer, const struct sc_para
         status = sc_gguf_writer_set_text(writer, "socle.train.data", sc_text_of(identity->data), err);
     if (status == SOCLE_OK) status = sc_gguf_writer_set_u64s(writer, "socle.train.state", numbers, N_STATE, err);
     if (status == SOCLE_OK)
-        status = sc_gguf_writer_set_u64s(writer, "socle.train.checksums", sums, N_PARTS * parameters->n, err);
+        status = sc_gguf_writer_set_u64s(writer, "socle.train.checksums", sums, N_PARTS * parameters->n + 1, err);
+    if (status == SOCLE_OK && state->evaluation_due)
+        status = sc_gguf_writer_set_u32(writer, "socle.train.evaluation_due", 1, err);
     free(sums);
     free(row);
     return status;
@@ -87,6 +103,7 @@ socle_status sc_checkpoint_write(const char *path, const struct sc_gguf *model, 
     for (size_t part = 0; status == SOCLE_OK && part < N_PARTS; part++)
         status = sc_parameters_write(parameters, parts[part], prefixes[part], NULL, sources + part * parameters->n,
                                      writer, err);
+    if (status == SOCLE_OK) status = sc_copy_other_tensors(model, parameters, writer, err);
     if (status == SOCLE_OK) status = sc_gguf_writer_write(writer, path, err);
     sc_gguf_writer_free(writer);
     free(sources);
@@ -109,8 +126,8 @@ static socle_status check_identity(const struct sc_gguf *file, const struct sc_t
     if (identity && !sc_text_is(settings, identity->settings))
         return sc_fail(
             err, SOCLE_BAD_ARGUMENT,
-            "%s: the run was begun with other settings; go on with those, or begin another run in a folder of its "
-            "own",
+            "%s: the run was begun with other settings, or for another model; go on with those, or begin another run "
+            "in a folder of its own",
             sc_gguf_path(file));
     if (identity && !sc_text_is(data, identity->data))
         return sc_fail(err, SOCLE_BAD_ARGUMENT, "%s: the run was begun with other data: its files have changed since",
@@ -154,7 +171,10 @@ static socle_status each_part(const struct sc_gguf *file, const struct sc_parame
 {
     const struct sc_gguf_value *sums = NULL;
     SC_TRY(sc_gguf_require(file, "socle.train.checksums", err));
-    SC_TRY(sc_gguf_get_array(file, "socle.train.checksums", SC_GGUF_U64, N_PARTS * parameters->n, &sums, err));
+    SC_TRY(sc_gguf_get_array(file, "socle.train.checksums", SC_GGUF_U64, 0, &sums, err));
+    if (sums->n / N_PARTS != parameters->n)
+        return sc_fail(err, SOCLE_BAD_FILE, "%s: has checksums of %llu tensors, expected %zu", sc_gguf_path(file),
+                       (unsigned long long)sums->n, N_PARTS * parameters->n);
     float *row = row_room(parameters);
     socle_status status = row ? SOCLE_OK : sc_fail_memory(err, 0, "a checkpoint");
     for (size_t i = 0; status == SOCLE_OK && i < N_PARTS * parameters->n; i++) {
@@ -187,19 +207,40 @@ static socle_status compare_part(const struct sc_parameter *p, size_t part, cons
     return SOCLE_OK;
 }
 
+// Step, counts and so on, their checksum compared.
+static socle_status read_state(const struct sc_gguf *file, struct sc_train_state *out, socle_error *err)
+{
+    const struct sc_gguf_value *numbers = NULL, *sums = NULL;
+    struct sc_text settings = { 0 }, data = { 0 };
+    uint64_t state[N_STATE];
+    uint32_t due = 0;
+    SC_TRY(sc_gguf_require(file, "socle.train.state", err));
+    SC_TRY(sc_gguf_require(file, "socle.train.checksums", err));
+    SC_TRY(sc_gguf_get_array(file, "socle.train.state", SC_GGUF_U64, N_STATE, &numbers, err));
+    SC_TRY(sc_gguf_get_array(file, "socle.train.checksums", SC_GGUF_U64, 0, &sums, err));
+    SC_TRY(sc_gguf_get_text(file, "socle.train.settings", &settings, err));
+    SC_TRY(sc_gguf_get_text(file, "socle.train.data", &data, err));
+    SC_TRY(sc_gguf_get_u32(file, "socle.train.evaluation_due", &due, err));
+    for (size_t i = 0; i < N_STATE; i++) state[i] = u64_at(numbers, i);
+    bool has_sum = sums->n % N_PARTS == 1; // the first checkpoints had none of these
+    if (has_sum && u64_at(sums, sums->n - 1) != key_checksum(settings, data, state, due))
+        return sc_fail(err, SOCLE_BAD_FILE, "%s: the numbers of the run are damaged: their checksum does not agree",
+                       sc_gguf_path(file));
+    memcpy(out, state, sizeof state);
+    out->evaluation_due = due;
+    return SOCLE_OK;
+}
+
 socle_status sc_checkpoint_read(const char *path, const struct sc_parameters *parameters,
                                 const struct sc_train_identity *identity, struct sc_train_state *out, socle_error *err)
 {
     struct sc_gguf *file;
-    const struct sc_gguf_value *numbers = NULL;
+    struct sc_train_state state;
     SC_TRY(sc_gguf_open(path, &file, err));
-    socle_status status = check_identity(file, identity, err);
-    if (status == SOCLE_OK) status = sc_gguf_require(file, "socle.train.state", err);
-    if (status == SOCLE_OK) status = sc_gguf_get_array(file, "socle.train.state", SC_GGUF_U64, N_STATE, &numbers, err);
+    socle_status status = read_state(file, &state, err);
+    if (status == SOCLE_OK) status = check_identity(file, identity, err);
     if (status == SOCLE_OK) status = each_part(file, parameters, load_part, err);
-    uint64_t state[N_STATE];
-    for (size_t i = 0; status == SOCLE_OK && i < N_STATE; i++) state[i] = u64_at(numbers, i);
-    if (status == SOCLE_OK) memcpy(out, state, sizeof *out);
+    if (status == SOCLE_OK) *out = state;
     sc_gguf_close(file);
     return status;
 }
@@ -214,6 +255,30 @@ socle_status sc_checkpoint_compare(const char *path, const struct sc_parameters 
 }
 
 // ---- the folder
+
+// The process that writes a file of this name, "<name>.<process>.<number>.part"; 0: it is no such name.
+static long writer_of(const char *name)
+{
+    long process = 0;
+    int number, end = 0;
+    const char *at = strstr(name, ".gguf.");
+    if (!at || sscanf(at, ".gguf.%ld.%d.part%n", &process, &number, &end) != 2 || end == 0 || at[end]) return 0;
+    return process;
+}
+
+void sc_checkpoint_sweep(const char *folder)
+{
+    struct sc_buffer path = { 0 };
+    DIR *directory = opendir(folder);
+    for (struct dirent *entry; directory && (entry = readdir(directory));) {
+        long process = writer_of(entry->d_name);
+        if (process <= 0 || (process != (long)getpid() && (kill((pid_t)process, 0) == 0 || errno != ESRCH))) continue;
+        sc_buffer_clear(&path);
+        if (sc_buffer_printf(&path, "%s/%s", folder, entry->d_name)) unlink(path.data);
+    }
+    if (directory) closedir(directory);
+    sc_buffer_free(&path);
+}
 
 static int compare_steps(const void *a, const void *b)
 {

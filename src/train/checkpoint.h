@@ -4,7 +4,9 @@
 //                                 socle.train.settings  text: the settings' digest
 //                                 socle.train.data      text: the data's digest
 //                                 socle.train.state     array of u64: struct sc_train_state
-//                                 socle.train.checksums array of u64: XXH3-64 of each tensor's bytes, in order
+//                                 socle.train.checksums array of u64: XXH3-64 of each tensor's bytes, in order, and of
+//                                                       the settings, data and state
+//                                 socle.train.evaluation_due  u32, 1: the evaluation of this step was broken off
 //     tensors     <name> the weights (F32)      train.m.<name>, train.v.<name> the optimizer's moments (F32)
 //
 // The weights of a whole model lie under their own names: such a checkpoint is a model that runs. A file is written
@@ -24,6 +26,7 @@ struct sc_train_state {
     struct sc_batches_state data;
     uint64_t best_loss;          // bits of a double; that of infinity: no evaluation yet
     uint64_t best_step, n_worse; // evaluations since the best
+    uint64_t evaluation_due;     // 1: that of this step was broken off, and is the first thing to do
 };
 
 // What must be the same in a run that goes on.
@@ -43,6 +46,8 @@ socle_status sc_checkpoint_read(const char *path, const struct sc_parameters *pa
 // Compares one with the parameters, bit for bit. Errors: SOCLE_BAD_FILE names the first tensor that differs.
 socle_status sc_checkpoint_compare(const char *path, const struct sc_parameters *parameters, socle_error *err);
 
+// Removes what writers that are no more (killed, a power cut) have left unfinished in this folder.
+void sc_checkpoint_sweep(const char *folder);
 // The steps of the checkpoints in a folder, ascending; *steps is freed with free().
 socle_status sc_checkpoint_list(const char *folder, uint64_t **steps, size_t *n, socle_error *err);
 

@@ -82,7 +82,9 @@ static bool is_past(const struct socle_training *t, const char *line, size_t n)
 {
     json_t *value = json_loadb(line, n, 0, NULL);
     json_t *step = json_object_get(value, "step");
-    bool past = step && json_is_integer(step) && (uint64_t)json_integer_value(step) <= t->state.step;
+    uint64_t number = json_is_integer(step) ? (uint64_t)json_integer_value(step) : UINT64_MAX;
+    bool past = number <= t->state.step;
+    if (number == t->state.step && t->state.evaluation_due) past = json_object_get(value, "loss") != NULL;
     json_decref(value);
     return past;
 }
@@ -146,10 +148,41 @@ socle_status sc_manifest_write(struct socle_training *t, const char *weights_dig
         files_of(t->o.data, t->o.n_data), "sha256", t->data, "documents", (json_int_t)sc_corpus_n_documents(t->corpus),
         "settings_sha256", t->settings, "program_sha256", t->program, "base_sha256", t->base_digest, "checkpoints",
         checkpoints);
-    char *text = manifest ? json_dumps(manifest, JSON_INDENT(2)) : NULL;
+    char *text = manifest ? json_dumps(manifest, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(manifest);
     if (!text) return sc_fail_memory(err, 0, "the manifest");
     socle_status status = sc_write_file(path, text, strlen(text), err);
     free(text);
     return status;
+}
+
+// The first of the settings in which two objects differ, as "rate was 0.01, and is 0.001".
+static bool describe_difference(json_t *was, json_t *is, char *out, size_t n_bytes)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach (is, key, value) {
+        json_t *before = json_object_get(was, key);
+        if (json_equal(before, value)) continue;
+        char *old = json_dumps(before, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
+        char *new = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
+        snprintf(out, n_bytes, "'%s' was %.100s, and is %.100s", key, old ? old : "not there", new ? new : "?");
+        free(old);
+        free(new);
+        return true;
+    }
+    return false;
+}
+
+void sc_manifest_add_difference(struct socle_training *t, socle_error *err)
+{
+    char difference[400];
+    json_t *manifest = json_load_file(path_of(t, "manifest.json"), 0, NULL);
+    json_t *now = json_loads(t->settings_json.data ? t->settings_json.data : "{}", 0, NULL);
+    json_t *before = json_object_get(manifest, "settings");
+    size_t n = err ? strlen(err->message) : 0;
+    if (err && before && describe_difference(before, now, difference, sizeof difference))
+        snprintf(err->message + n, sizeof err->message - n, " (%s)", difference);
+    json_decref(manifest);
+    json_decref(now);
 }

@@ -30,6 +30,8 @@ struct sc_learner {
     float *max, *sum;
     int32_t *targets; // of the selected
     float *row_weights;
+    sc_learner_note *note;
+    void *noted;
 };
 
 // Bytes of n positions' keys and values in the greediest layer.
@@ -143,6 +145,12 @@ char *sc_learner_scratch(const struct sc_learner *l, size_t *stride)
     return l->scratch;
 }
 
+void sc_learner_set_note(struct sc_learner *l, sc_learner_note *note, void *context)
+{
+    l->note = note;
+    l->noted = context;
+}
+
 // ---- forward
 
 static void set_batch(struct sc_learner *l, const struct sc_batch *batch, const struct sc_forward_options *o)
@@ -177,6 +185,8 @@ static void set_batch(struct sc_learner *l, const struct sc_batch *batch, const 
         .begun = l->back.begun,
         .n_sequences = batch->n_sequences,
         .begins = batch->begins,
+        .note = l->note,
+        .noted = l->noted,
     };
 }
 

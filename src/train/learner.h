@@ -45,6 +45,10 @@ socle_status sc_learner_forward(struct sc_learner *learner, const struct sc_batc
 socle_status sc_learner_backward(struct sc_learner *learner, const float *weight, float factor,
                                  bool (*stop)(void *context), void *context, socle_error *err);
 
+// From now on `note` is told how long each op and adjoint took (NULL: nobody).
+typedef void sc_learner_note(void *context, const struct sc_op *op, enum sc_training_kind kind, double seconds);
+void sc_learner_set_note(struct sc_learner *learner, sc_learner_note *note, void *context);
+
 // Where the last forward walk first met a number that is not finite: an op's name and the tensor that it multiplies by,
 // into `out`; false when it met none. Runs the walk again.
 bool sc_learner_find_not_finite(struct sc_learner *learner, char *out, size_t n_bytes);

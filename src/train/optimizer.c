@@ -18,6 +18,7 @@ struct sc_optimizer {
     double *squares;     // [chunks]
     // Muon: the matrix at hand [rows][k] with rows <= k, its product with itself, and a polynomial of that.
     float *x, *next, *square, *cube;
+    void *muon_memory; // of these four, of which the first two change places
     uint64_t muon_bytes;
 };
 
@@ -60,7 +61,7 @@ socle_status sc_optimizer_create(struct sc_parameters *parameters, struct sc_lea
     o->squares = calloc(n_chunks + 1, sizeof *o->squares);
     o->muon_bytes = sc_optimizer_need(parameters, options->kind);
     muon_sizes(parameters, &matrix, &square);
-    o->x = o->muon_bytes ? sc_memory_take(o->muon_bytes) : NULL;
+    o->x = o->muon_memory = o->muon_bytes ? sc_memory_take(o->muon_bytes) : NULL;
     if (!o->first_chunk || !o->squares || (o->muon_bytes && !o->x)) {
         socle_status status = sc_fail_memory(err, o->muon_bytes, "an optimizer");
         sc_optimizer_free(o);
@@ -78,7 +79,7 @@ socle_status sc_optimizer_create(struct sc_parameters *parameters, struct sc_lea
 void sc_optimizer_free(struct sc_optimizer *o)
 {
     if (!o) return;
-    if (o->x) sc_memory_release(o->x, o->muon_bytes);
+    if (o->muon_memory) sc_memory_release(o->muon_memory, o->muon_bytes);
     free(o->first_chunk);
     free(o->squares);
     free(o);

@@ -198,7 +198,9 @@ socle_status sc_parameters_take(struct sc_model *model, bool adapters_only, bool
 {
     size_t most = 2 * (size_t)model->program.n_ops + 1;
     struct weight *found = calloc(most, sizeof *found);
-    *out = (struct sc_parameters){ .items = calloc(most, sizeof *out->items), .ops = calloc(most, sizeof *out->ops) };
+    *out = (struct sc_parameters){ .items = calloc(most, sizeof *out->items),
+                                   .ops = calloc(most, sizeof *out->ops),
+                                   .adapters_only = adapters_only };
     socle_status status = SOCLE_OK;
     if (!found || !out->items || !out->ops) status = sc_fail_memory(err, most * sizeof *out->items, "parameters");
     if (status == SOCLE_OK) status = list(model, adapters_only, out, found, err);

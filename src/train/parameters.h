@@ -27,6 +27,7 @@ struct sc_parameters {
     struct sc_op_gradient *ops; // [n_ops] for the walk backwards
     uint64_t n_weights, n_bytes;
     float *memory;
+    bool adapters_only;
 };
 
 // Takes every weight of the program for training, or (adapters_only) those of its adapters alone: copies it into memory

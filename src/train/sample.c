@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/size.h"
 #include "engine/sampler.h"
 #include "engine/session.h"
 #include "train/trainer.h"
@@ -59,7 +60,7 @@ static socle_status write_text(struct socle_training *t, struct writer *w, socle
     socle_sampling how = socle_sampling_defaults();
     how.seed = t->o.seed;
     SC_TRY(feed(w, 0, err));
-    for (uint32_t i = 0; i < t->o.n_sample_tokens; i++) {
+    for (size_t room = sc_session_n_context(w->session) - w->ids.n; room > 0; room--) {
         struct sc_sampling_input input = {
             .logits = w->newest.logits, .history = w->ids.ids, .n_history = w->ids.n, .breaks = never_breaks
         };
@@ -73,21 +74,38 @@ static socle_status write_text(struct socle_training *t, struct writer *w, socle
     return w->text.failed ? sc_fail_memory(err, w->text.n_bytes, "a sample") : SOCLE_OK;
 }
 
-static socle_status begin(struct socle_training *t, struct writer *w, socle_error *err)
+static const char *prompt_of(const struct socle_training *t) { return t->o.sample_prompt ? t->o.sample_prompt : ""; }
+
+static socle_status read_prompt(struct socle_training *t, struct sc_token_ids *ids, socle_error *err)
 {
-    const char *prompt = t->o.sample_prompt ? t->o.sample_prompt : "";
     struct sc_tokenize_options tokenize = { .add_special = true };
     int32_t bos = sc_tokenizer_bos(t->tokenizer);
-    size_t n_vocab = t->model->program.n_vocab;
-    SC_TRY(sc_tokenizer_encode(t->tokenizer, sc_text_of(prompt), &tokenize, &w->ids, err));
-    if (bos >= 0 && (w->ids.n == 0 || w->ids.ids[0] != bos)) { // training begins documents so
-        if (!append(&w->ids, bos)) return sc_fail_memory(err, 4, "a sample");
-        memmove(w->ids.ids + 1, w->ids.ids, (w->ids.n - 1) * sizeof *w->ids.ids);
-        w->ids.ids[0] = bos;
+    SC_TRY(sc_tokenizer_encode(t->tokenizer, sc_text_of(prompt_of(t)), &tokenize, ids, err));
+    if (bos >= 0 && (ids->n == 0 || ids->ids[0] != bos)) { // training begins documents so
+        if (!append(ids, bos)) return sc_fail_memory(err, 4, "a sample");
+        memmove(ids->ids + 1, ids->ids, (ids->n - 1) * sizeof *ids->ids);
+        ids->ids[0] = bos;
     }
-    if (w->ids.n == 0)
-        return sc_fail(err, SOCLE_BAD_ARGUMENT, "samples need a prompt: the vocabulary has no beginning");
-    struct sc_session_options options = { .n_context = (uint32_t)w->ids.n + t->o.n_sample_tokens + 1,
+    if (ids->n == 0) return sc_fail(err, SOCLE_BAD_ARGUMENT, "samples need a prompt: the vocabulary has no beginning");
+    if (ids->n < t->model->hparams.n_context) return SOCLE_OK;
+    return sc_fail(err, SOCLE_BAD_ARGUMENT, "the samples' prompt has %zu tokens: the model's context of %u has no room "
+                   "for an answer", ids->n, t->model->hparams.n_context);
+}
+
+socle_status sc_trainer_check_sample(struct socle_training *t, socle_error *err)
+{
+    struct sc_token_ids ids = { 0 };
+    socle_status status = read_prompt(t, &ids, err);
+    sc_token_ids_free(&ids);
+    return status;
+}
+
+static socle_status begin(struct socle_training *t, struct writer *w, socle_error *err)
+{
+    size_t n_vocab = t->model->program.n_vocab;
+    SC_TRY(read_prompt(t, &w->ids, err));
+    uint64_t n_context = SC_MIN((uint64_t)w->ids.n + t->o.n_sample_tokens, (uint64_t)t->model->hparams.n_context);
+    struct sc_session_options options = { .n_context = (uint32_t)n_context,
                                           .n_batch = 64,
                                           .n_threads = t->o.n_threads,
                                           .cache = SC_CACHE_F32,
@@ -105,7 +123,7 @@ static socle_status begin(struct socle_training *t, struct writer *w, socle_erro
     if (!w->newest.logits || !w->sampler.candidates || !w->sampler.counts || !w->sampler.z || !w->sampler.weights)
         return sc_fail_memory(err, n_vocab * 16, "a sample");
     sc_detokenizer_init(&w->detokenizer, t->tokenizer, false);
-    sc_buffer_append_string(&w->text, prompt);
+    sc_buffer_append_string(&w->text, prompt_of(t));
     return SOCLE_OK;
 }
 

@@ -32,7 +32,10 @@ static socle_status make_folders(struct socle_training *t, socle_error *err)
     SC_TRY(make_folder(t->o.folder, err));
     sc_buffer_clear(&t->path);
     if (!sc_buffer_printf(&t->path, "%s/checkpoints", t->o.folder)) return sc_fail_memory(err, 0, "a path");
-    return make_folder(t->path.data, err);
+    SC_TRY(make_folder(t->path.data, err));
+    sc_checkpoint_sweep(t->o.folder);
+    sc_checkpoint_sweep(t->path.data);
+    return SOCLE_OK;
 }
 
 static socle_status set_adapter_keys(const struct socle_training *t, struct sc_gguf_writer *writer, socle_error *err)
@@ -61,6 +64,7 @@ socle_status sc_trainer_write_result(struct socle_training *t, socle_error *err)
     if (status == SOCLE_OK && !t->adapters) status = sc_copy_metadata(t->base, without, writer, err);
     if (status == SOCLE_OK)
         status = sc_parameters_write(&t->parameters, SC_PART_WEIGHTS, "", format, sources, writer, err);
+    if (status == SOCLE_OK) status = sc_copy_other_tensors(t->base, &t->parameters, writer, err);
     sc_buffer_clear(&t->path);
     sc_buffer_printf(&t->path, "%s/%s.gguf", t->o.folder, t->adapters ? "adapter" : "model");
     if (status == SOCLE_OK) status = sc_gguf_writer_write(writer, t->path.data, err);
@@ -101,6 +105,7 @@ static socle_status evaluate(struct socle_training *t, const socle_training_even
 {
     socle_training_evaluation result;
     double best;
+    t->state.evaluation_due = 1; // should it be broken off
     SC_TRY(sc_trainer_evaluate(t, events->stop, events->context, &result, err));
     memcpy(&best, &t->state.best_loss, sizeof best);
     result.best = result.loss < best;
@@ -113,6 +118,7 @@ static socle_status evaluate(struct socle_training *t, const socle_training_even
         t->state.n_worse++;
     }
     SC_TRY(sc_journal_evaluation(t, &result, err));
+    t->state.evaluation_due = 0;
     if (events->on_evaluation) events->on_evaluation(events->context, &result);
     return SOCLE_OK;
 }
@@ -127,15 +133,17 @@ static socle_status write_sample(struct socle_training *t, const socle_training_
     return status;
 }
 
-// What is due after the step that was just done, the checkpoint last: it holds what the evaluation found.
-static socle_status after_step(struct socle_training *t, const socle_training_events *events, socle_error *err)
+// What is due after the step that was just done, the checkpoint last: it holds what the evaluation found. again: an
+// earlier session was stopped here, and its checkpoint is to be replaced.
+static socle_status after_step(struct socle_training *t, const socle_training_events *events, bool again,
+                               socle_error *err)
 {
     uint64_t step = t->state.step;
     bool last = step == t->o.n_steps;
-    if (t->held_out && (is_due(t->o.evaluate_every, step) || last)) SC_TRY(evaluate(t, events, err));
+    if (t->held_out && (is_due(t->o.evaluate_every, step) || last || again)) SC_TRY(evaluate(t, events, err));
     if (is_due(t->o.sample_every, step) || (last && t->o.sample_every)) SC_TRY(write_sample(t, events, err));
     bool ends = last || (t->o.patience && t->state.n_worse >= t->o.patience);
-    if (is_due(t->o.save_every, step) || ends) SC_TRY(save(t, events, err));
+    if (is_due(t->o.save_every, step) || ends || again) SC_TRY(save(t, events, err));
     return SOCLE_OK;
 }
 
@@ -157,7 +165,7 @@ static socle_status one_step(struct socle_training *t, const socle_training_even
                                  .epochs = sc_batches_epochs(t->batches) };
     SC_TRY(sc_journal_step(t, &step, err));
     if (events->on_step) events->on_step(events->context, &step);
-    return after_step(t, events, err);
+    return after_step(t, events, false, err);
 }
 
 static bool is_over(const struct socle_training *t)
@@ -173,7 +181,7 @@ SC_EXPORT socle_status socle_training_run(socle_training *t, const socle_trainin
     SC_TRY(make_folders(t, err));
     SC_TRY(sc_journal_cut(t, err));
     if (t->state.step == 0) SC_TRY(save(t, events, err));
-    socle_status status = SOCLE_OK;
+    socle_status status = t->state.evaluation_due ? after_step(t, events, true, err) : SOCLE_OK;
     while (status == SOCLE_OK && !is_over(t)) status = one_step(t, events, err);
     if (status == SOCLE_CANCELLED) {
         *end = SOCLE_TRAINING_STOPPED;
@@ -182,15 +190,6 @@ SC_EXPORT socle_status socle_training_run(socle_training *t, const socle_trainin
     if (status != SOCLE_OK) return status;
     *end = t->state.step >= t->o.n_steps ? SOCLE_TRAINING_DONE : SOCLE_TRAINING_NO_BETTER;
     return t->held_out ? SOCLE_OK : sc_trainer_write_result(t, err);
-}
-
-SC_EXPORT socle_status socle_training_time_step(socle_training *t, double *seconds, socle_error *err)
-{
-    SC_TRY(sc_trainer_rehearse(t, err)); // memory is touched for the first time
-    double started = sc_now();
-    SC_TRY(sc_trainer_rehearse(t, err));
-    *seconds = sc_now() - started;
-    return SOCLE_OK;
 }
 
 // ---- repeating

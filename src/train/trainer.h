@@ -47,6 +47,11 @@ struct socle_training {
     struct sc_buffer path;
     char damaged[512];
     double seconds; // of this session
+    struct sc_train_profile {
+        socle_training_part *parts; // [n]
+        size_t n;
+        size_t rows;
+    } profile; // of the last rehearsal
 };
 
 bool sc_trainer_has_pairs(const struct socle_training *t);
@@ -77,11 +82,15 @@ socle_status sc_journal_evaluation(struct socle_training *t, const socle_trainin
 socle_status sc_journal_sample(struct socle_training *t, uint64_t step, const char *text, socle_error *err);
 // manifest.json: what the run is made of, and the digests of weights at each checkpoint so far.
 socle_status sc_manifest_write(struct socle_training *t, const char *weights_digest, socle_error *err);
+// Where the manifest tells how the run's settings differ from these, adds that to the error's sentence.
+void sc_manifest_add_difference(struct socle_training *t, socle_error *err);
 // SHA-256 over all weights: each parameter's name and its rows.
 void sc_weights_digest(const struct sc_parameters *parameters, char hex[65]);
 void sc_hex(const uint8_t digest[32], char hex[65]);
 
-// What the model writes after the prompt; *text is freed with free().
+// Whether samples can be written: known before the first is due. Errors: SOCLE_BAD_ARGUMENT.
+socle_status sc_trainer_check_sample(struct socle_training *t, socle_error *err);
+// What the model writes after the prompt, as far as its context goes; *text is freed with free().
 socle_status sc_trainer_sample(struct socle_training *t, char **text, socle_error *err);
 
 // The model as it is now, or the adapter, under its name in the run's folder.

@@ -19,6 +19,25 @@ enum { TARGETS_MAX = 32, TARGETS_BYTES = 512 };
 
 // ---- settings
 
+static socle_status check_adapter_options(const socle_train_options *o, socle_error *err)
+{
+    if (o->lora_rank > 1024)
+        return sc_fail(err, SOCLE_BAD_ARGUMENT, "a rank of %u: expected at most 1024", o->lora_rank);
+    if (!(o->lora_alpha > 0.0f && o->lora_alpha < 1e6f))
+        return sc_fail(err, SOCLE_BAD_ARGUMENT, "an alpha of %g: expected more than 0", (double)o->lora_alpha);
+    if (!(o->preference_beta > 0.0f && o->preference_beta < 1e6f))
+        return sc_fail(err, SOCLE_BAD_ARGUMENT, "a beta of %g: expected more than 0", (double)o->preference_beta);
+    return SOCLE_OK;
+}
+
+// Known before hours of work, not after.
+static socle_status check_result_type(const socle_train_options *o, socle_error *err)
+{
+    const struct sc_format *format = sc_format_find_name(o->result_type);
+    if (format && format->encode) return SOCLE_OK;
+    return sc_fail(err, SOCLE_BAD_ARGUMENT, "'%s' is no format that weights can be written in", o->result_type);
+}
+
 static socle_status check_options(const socle_train_options *o, socle_error *err)
 {
     if (!o->folder || !*o->folder) return sc_fail(err, SOCLE_BAD_ARGUMENT, "a folder for the run is needed");
@@ -27,6 +46,10 @@ static socle_status check_options(const socle_train_options *o, socle_error *err
         return sc_fail(
             err, SOCLE_BAD_ARGUMENT,
             "name a model to go on from, or a tokenizer's file for a new model ('socle tokenizer train' makes one)");
+    if (o->model && (o->tokenizer || o->n_layer || o->n_embd || o->n_head || o->n_ff || o->n_expert))
+        return sc_fail(err, SOCLE_BAD_ARGUMENT,
+                       "a model to go on from has its vocabulary and shape: a tokenizer, layers, width, heads, "
+                       "feed-forward and experts are those of a new one");
     if (o->lora_rank && !o->model) return sc_fail(err, SOCLE_BAD_ARGUMENT, "an adapter needs a model that it is for");
     if (o->data_kind == SOCLE_DATA_PREFERENCE && !o->lora_rank)
         return sc_fail(err, SOCLE_BAD_ARGUMENT, "preferences are learnt by an adapter: give it a rank");
@@ -48,9 +71,15 @@ static socle_status check_options(const socle_train_options *o, socle_error *err
           o->weight_decay >= 0.0f))
         return sc_fail(err, SOCLE_BAD_ARGUMENT,
                        "the optimizer's numbers make no sense (betas from 0 to below 1, eps above 0)");
-    if (o->lora_rank > 1024)
-        return sc_fail(err, SOCLE_BAD_ARGUMENT, "a rank of %u: expected at most 1024", o->lora_rank);
-    return SOCLE_OK;
+    if (!(o->momentum >= 0.0f && o->momentum < 1.0f))
+        return sc_fail(err, SOCLE_BAD_ARGUMENT, "a momentum of %g: expected 0 to below 1", (double)o->momentum);
+    if (!(o->clip >= 0.0f))
+        return sc_fail(err, SOCLE_BAD_ARGUMENT, "clipping at a norm of %g: expected 0 (never) or more",
+                       (double)o->clip);
+    if (!(o->rate_end >= 0.0f && o->rate_end <= 1.0f))
+        return sc_fail(err, SOCLE_BAD_ARGUMENT, "at the end %g of the rate is to be left: expected a share from 0 to 1",
+                       (double)o->rate_end);
+    return o->lora_rank ? check_adapter_options(o, err) : check_result_type(o, err);
 }
 
 // A float as the shortest number that gives it.
@@ -109,6 +138,8 @@ static json_t *settings_json(const struct socle_training *t)
         json_object_set_new(j, "patience", whole(o->patience));
         json_object_set_new(j, "evaluate-every", whole(o->evaluate_every));
     }
+    if (o->bf16 && o->memory) // what is computed again is not rounded
+        json_object_set_new(j, "memory", whole(o->memory));
     if (!o->lora_rank) return j;
     json_object_set_new(j, "rank", whole(o->lora_rank));
     json_object_set_new(j, "alpha", real(o->lora_alpha));
@@ -217,6 +248,18 @@ static void split_targets(char *text, const char *targets[TARGETS_MAX + 1])
     targets[n] = NULL;
 }
 
+// Whether some layer has a matrix of this name: "blk.<layer>.<target>.weight".
+static bool names_weight(const struct sc_gguf *gguf, const char *target)
+{
+    char end[TARGETS_BYTES + 16];
+    size_t n = (size_t)snprintf(end, sizeof end, ".%s.weight", target);
+    for (uint64_t i = 0; i < sc_gguf_n_tensors(gguf); i++) {
+        struct sc_text name = sc_gguf_tensor_at(gguf, i)->name;
+        if (name.n_bytes > n && memcmp(name.data + name.n_bytes - n, end, n) == 0) return true;
+    }
+    return false;
+}
+
 static socle_status make_adapter(struct socle_training *t, socle_error *err)
 {
     static const char all[] =
@@ -226,6 +269,10 @@ static socle_status make_adapter(struct socle_training *t, socle_error *err)
     const char *targets[TARGETS_MAX + 1];
     snprintf(text, sizeof text, "%s", t->o.lora_targets ? t->o.lora_targets : all);
     split_targets(text, targets);
+    for (size_t i = 0; t->o.lora_targets && targets[i]; i++)
+        if (!names_weight(t->base, targets[i]))
+            return sc_fail(err, SOCLE_BAD_ARGUMENT, "targets: %s has no weight that '%s' names", sc_gguf_path(t->base),
+                           targets[i]);
     struct sc_adapter_shape shape = { t->o.lora_rank, t->o.lora_dropout, targets, t->o.seed };
     SC_TRY(sc_adapter_set_new(t->base, &shape, &t->adapters, err));
     t->adapter_factors = malloc(sizeof(float));
@@ -252,8 +299,7 @@ static socle_status load_model(struct socle_training *t, socle_error *err)
     if (!t->o.model) SC_TRY(make_model(t, err));
     SC_TRY(load_text_side(t, err));
     if (t->o.lora_rank) SC_TRY(make_adapter(t, err));
-    struct sc_model_options options = { .dropout = t->o.lora_rank ? 0.0f : t->o.dropout,
-                                        .adapters = t->adapters };
+    struct sc_model_options options = { .dropout = t->o.lora_rank ? 0.0f : t->o.dropout, .adapters = t->adapters };
     struct sc_gguf *file = t->base;
     socle_status status = sc_model_load_with(file, &options, &t->model, err);
     if (status != SOCLE_OK) {
@@ -270,6 +316,26 @@ static socle_status load_model(struct socle_training *t, socle_error *err)
 
 // ---- data
 
+// Reads all of one side once, in order: a mistake in the last line is told now, not hours later. Texts have none.
+static socle_status check_data(const struct socle_training *t, const struct sc_corpus *corpus, bool held_out,
+                               socle_error *err)
+{
+    struct sc_batches_options options = { .n_context = t->o.n_context,
+                                          .n_windows = t->o.n_windows,
+                                          .n_epochs = 1,
+                                          .in_order = true,
+                                          .held_out = held_out,
+                                          .long_examples = (enum sc_long_examples)t->o.long_examples };
+    struct sc_batches *stream;
+    struct sc_batch batch = { .n_rows = 1 };
+    SC_TRY(sc_batches_open(corpus, &t->reader, &options, &stream, err));
+    socle_status status = SOCLE_OK;
+    while (status == SOCLE_OK && batch.n_rows && t->o.data_kind != SOCLE_DATA_TEXT)
+        status = sc_batches_next(stream, &batch, err);
+    sc_batches_close(stream);
+    return status;
+}
+
 static socle_status open_data(struct socle_training *t, socle_error *err)
 {
     struct sc_corpus_options options = { .kind = (enum sc_corpus_kind)t->o.data_kind,
@@ -278,10 +344,17 @@ static socle_status open_data(struct socle_training *t, socle_error *err)
                                          .n_lines = t->o.lines,
                                          .holdout_every = t->o.holdout_every,
                                          .holdout_first = t->o.holdout_first };
-    if (t->o.n_held_out) options.holdout_every = 0;
+    if (t->o.n_held_out) options.holdout_every = options.holdout_first = 0;
     SC_TRY(sc_corpus_open(t->o.data, t->o.n_data, &options, &t->corpus, err));
     if (t->o.n_held_out) SC_TRY(sc_corpus_open(t->o.held_out, t->o.n_held_out, &options, &t->held_out, err));
-    else if (t->o.holdout_every && sc_corpus_n_selected(t->corpus, true)) t->held_out = t->corpus;
+    else if (t->o.holdout_every) t->held_out = t->corpus;
+    if (t->held_out && sc_corpus_n_selected(t->held_out, t->held_out == t->corpus) == 0)
+        return sc_fail(err, SOCLE_BAD_FILE, "of the training data's %zu documents, none is held out",
+                       sc_corpus_n_documents(t->corpus));
+    if (t->o.patience && (!t->held_out || !t->o.evaluate_every))
+        return sc_fail(err, SOCLE_BAD_ARGUMENT, "patience needs held-out data, and that it is looked at now and then");
+    SC_TRY(check_data(t, t->corpus, false, err));
+    if (t->held_out) SC_TRY(check_data(t, t->held_out, t->held_out == t->corpus, err));
     uint8_t digest[32];
     sc_corpus_digest(t->corpus, digest);
     sc_hex(digest, t->data);
@@ -353,9 +426,10 @@ static socle_status begin_new(struct socle_training *t, socle_error *err)
     size_t n;
     double infinity = (double)__builtin_inff();
     SC_TRY(sc_checkpoint_list(t->o.folder, &steps, &n, err));
-    free(steps);
     memcpy(&t->state.best_loss, &infinity, sizeof infinity);
-    if (n == 0) return SOCLE_OK;
+    uint64_t newest = n ? steps[n - 1] : 0;
+    free(steps);
+    if (newest == 0) return SOCLE_OK; // nothing, or a run that did not come to its first step's end
     return sc_fail(err, SOCLE_BAD_ARGUMENT,
                    "%s: there is a run in this folder already; go on with it (--resume), or choose "
                    "another folder",
@@ -373,10 +447,13 @@ static socle_status begin_again(struct socle_training *t, socle_error *err)
     while (n-- > 0) {
         if (!sc_checkpoint_path(&t->path, t->o.folder, steps[n])) break;
         status = sc_checkpoint_read(t->path.data, &t->parameters, &identity, &t->state, err);
-        if (status != SOCLE_BAD_FILE) break;
+        if (status == SOCLE_BAD_ARGUMENT) sc_manifest_add_difference(t, err);
+        if (status != SOCLE_BAD_FILE && status != SOCLE_UNSUPPORTED) break; // a flipped bit may look like the latter
         if (err && !t->damaged[0]) snprintf(t->damaged, sizeof t->damaged, "%.500s", err->message);
     }
     free(steps);
+    if (t->damaged[0] && (status == SOCLE_BAD_FILE || status == SOCLE_UNSUPPORTED))
+        sc_fail_prefix(err, "no checkpoint is whole; the oldest");
     return status == SOCLE_OK ? sc_batches_seek(t->batches, &t->state.data, err) : status;
 }
 
@@ -390,6 +467,7 @@ SC_EXPORT socle_status socle_training_open(const socle_train_options *options, b
     socle_status status = load_model(t, err);
     if (status == SOCLE_OK) status = open_data(t, err);
     if (status == SOCLE_OK) status = digest_settings(t, err);
+    if (status == SOCLE_OK && t->o.sample_every) status = sc_trainer_check_sample(t, err);
     if (status == SOCLE_OK) status = take_memory(t, err);
     if (status == SOCLE_OK) status = resume ? begin_again(t, err) : begin_new(t, err);
     if (status == SOCLE_OK) *out = t;
@@ -419,6 +497,7 @@ SC_EXPORT void socle_training_free(socle_training *t)
     sc_gguf_close(t->vocabulary);
     sc_adapter_set_free(t->adapters);
     free(t->adapter_factors);
+    free(t->profile.parts);
     sc_buffer_free(&t->made);
     sc_buffer_free(&t->settings_json);
     sc_buffer_free(&t->path);
@@ -458,7 +537,9 @@ SC_EXPORT void socle_training_describe(const socle_training *t, socle_training_i
                                   .n_stretches = plan->n_stretches,
                                   .n_recomputed = plan->n_recomputed,
                                   .flops_step = flops_of(t),
+                                  .best_step = t->state.best_step,
                                   .damaged = t->damaged[0] ? t->damaged : NULL };
+    if (t->state.best_step) memcpy(&out->best_loss, &t->state.best_loss, sizeof out->best_loss);
     if (t->held_out) out->n_held_out = sc_corpus_n_selected(t->held_out, t->held_out == t->corpus);
     for (uint64_t i = 0; i < sc_gguf_n_tensors(t->base); i++) {
         const struct sc_tensor *tensor = sc_gguf_tensor_at(t->base, i);

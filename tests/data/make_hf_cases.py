@@ -116,16 +116,19 @@ CASES = [
 ]
 
 
-def fill(name, shape, gemma):
+def mixed(name, n):
+    """z of elements 0 to n - 1."""
     seed = 14695981039346656037
     for byte in name.encode():
         seed = (seed ^ byte) * 1099511628211 % 2**64
-    i = np.arange(1, np.prod(shape) + 1, dtype=np.uint64)
-    z = np.uint64(seed) + i * np.uint64(0x9E3779B97F4A7C15)
+    z = np.uint64(seed) + np.arange(1, n + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ z >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ z >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
-    z ^= z >> np.uint64(31)
-    u = (z >> np.uint64(40)).astype(np.float64) / 2.0**24
+    return z ^ z >> np.uint64(31)
+
+
+def fill(name, shape, gemma):
+    u = (mixed(name, np.prod(shape)) >> np.uint64(40)).astype(np.float64) / 2.0**24
     norm = len(shape) == 1 and name.endswith("norm.weight")
     s, c = (0.2, 0.0 if gemma else 1.0) if norm else (0.25, 0.0)
     return ((u - 0.5) * s + c).astype(np.float32).reshape(shape)
