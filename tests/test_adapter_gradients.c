@@ -15,8 +15,8 @@ static const uint32_t lengths[] = { 30, 10 };
 static const char *const targets[] = { "attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_down", NULL };
 static const struct {
     const char *type;
-    double most; // error of the gradient
-} bases[] = { { "Q8_0", 0.03 }, { "Q4_0", 0.03 }, { "Q4_K", 0.03 }, { "F16", 1e-6 } };
+    double most; // error of the gradient: 0.7 % of each of 14 products, and what comes of it
+} bases[] = { { "Q8_0", 0.05 }, { "Q4_0", 0.05 }, { "Q4_K", 0.05 }, { "F16", 1e-6 } };
 
 // ---- files
 
@@ -153,8 +153,8 @@ static void gradients_on_quantized_weights_are_near_those_on_floats(void **state
         student_derive(floats.student, &lesson.batch);
         double a = difference(quantized.student, floats.student, ".lora_a");
         double b = difference(quantized.student, floats.student, ".lora_b");
-        printf("%-5s loss %.5f, on floats %.5f; gradients off by %.1e (A) and %.1e (B)\n", bases[i].type, loss, other, a,
-               b);
+        printf("%-5s loss %.5f, on floats %.5f; gradients off by %.1e (A) and %.1e (B)\n", bases[i].type, loss, other,
+               a, b);
         assert_true(fabs(loss - other) < bases[i].most * other);
         assert_true(a < bases[i].most && b < bases[i].most);
         free_adapted(&quantized);
@@ -201,8 +201,7 @@ static bool keep_probability(void *context, size_t i, const float *logits)
     int32_t target = p->lesson->targets[p->begin + i];
     float max, sum;
     sc_kernels_at(0)->log_sum(logits, N_VOCAB, &max, &sum);
-    p->log_probability[p->begin + i] =
-        target < 0 ? 0.0 : (double)logits[target] - (double)max - sc_log64((double)sum);
+    p->log_probability[p->begin + i] = target < 0 ? 0.0 : (double)logits[target] - (double)max - sc_log64((double)sum);
     return true;
 }
 

@@ -170,7 +170,7 @@ static void requests_have_the_form_they_are_held_to(void **state)
 {
     (void)state;
     enum { N = 24 };
-    static const char *const regexes[] = { "(yes|no), [a-z]{3,8}\\.", "[0-9]{12}", "(a|b)*c" };
+    static const char *const regexes[] = { "(yes|no), [a-z]{3,8}\\.", "[0-9]{12}", "(a|b){0,40}c" };
     static struct held_answer answers[N];
     socle_model *model;
     socle_scheduler *scheduler;

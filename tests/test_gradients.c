@@ -37,8 +37,8 @@ static struct student *open_student(const char *file)
     struct sc_gguf *gguf;
     socle_error err;
     must(sc_gguf_open(file, &gguf, &err), &err);
-    return student_new(
-        gguf, &(struct student_options){ .learner = { .n_rows = ROWS, .n_context = LENGTH, .n_threads = 2 } });
+    return student_new(gguf,
+                       &(struct student_options){ .learner = { .n_rows = ROWS, .n_context = LENGTH, .n_threads = 2 } });
 }
 
 // One part of the parameters as a model's file, `again`.

@@ -189,9 +189,11 @@ while read -r name options; do
     # shellcheck disable=SC2086  # options are words
     expect 0 '^Done' "train $options" "${train[@]}" -o "v-$name" $options
     check "... the loss falls" learns "v-$name"
-    # shellcheck disable=SC2086
-    "${socle}" "${train[@]}" -o "w-$name" $options --threads 1 --cpu base >/dev/null 2>&1
-    check "... the same bits in plain C" cmp "$(point "v-$name" 12)" "$(point "w-$name" 12)"
+    if [ -z "$san" ]; then
+        # shellcheck disable=SC2086
+        "$socle" "${train[@]}" -o "w-$name" $options --threads 1 --cpu base >/dev/null 2>&1
+        check "... the same bits in plain C" cmp "$(point "v-$name" 12)" "$(point "w-$name" 12)"
+    fi
     expect 0 '' "... the result runs" run -m "v-$name/model.gguf" -p Once -n 4
 done < <(variants)
 expect 0 'Q8_0' "--type of the result" inspect v-qwen3/model.gguf
@@ -201,6 +203,7 @@ check "the rate of wsd stays up, then falls" test "$(grep -c '"rate":0.01,' v-mu
 
 levels=$("$socle" doctor --quick --json 2>/dev/null | tr -d ' \n' | sed -n 's/.*"levels":\[\([^]]*\)\].*/\1/p' | grep -o '"name":"[^"]*"' | cut -d'"' -f4)
 [ -n "$levels" ] || levels=$("$socle" doctor --quick | sed -n '/^  levels /,/^  [a-km-z]/p' | sed 's/^  levels//' | awk '{ print $1 }' | grep -E '^(base|avx|sse|neon|dot|i8mm|rvv|vsx)')
+[ -n "$san" ] && levels=base # test_kernels has the others
 for way in '--threads 1' '--threads 2' '--threads 3' '--memory 1 --batch 2' ''; do
     rm -rf other
     # shellcheck disable=SC2086
@@ -253,10 +256,10 @@ interrupt() {
     done
     timeout 120 "$socle" "$@" -o "$folder" $resume >"$tmp/out" 2>"$tmp/err"
 }
-interrupt KILL killed $kills "${long[@]}"
+interrupt KILL killed "$kills" "${long[@]}"
 same_run "killed and resumed" whole killed "$steps"
 "$socle" "${long[@]}" -o every --save-every 1 --keep 3 >/dev/null 2>&1
-interrupt KILL often $kills "${long[@]}" --save-every 1 --keep 3
+interrupt KILL often "$kills" "${long[@]}" --save-every 1 --keep 3
 same_run "killed while checkpoints are written" every often "$steps"
 check "... checkpoints that are too old are gone" test "$(find often/checkpoints -type f | wc -l)" -eq 4
 looks=("${long[@]}" --evaluate-every 1 --evaluate-tokens 0)

@@ -21,7 +21,19 @@ import gguf
 import numpy as np
 import torch
 import torch.nn.functional as F
-from train_tales import NORM_EPS, ROPE_BASE, read_documents
+
+NORM_EPS, ROPE_BASE = 1e-5, 10000.0  # of the bundled model's shape
+
+
+def read_documents(path):
+    """Training and held-out documents: runs of 50 lines, of which 10, 30, 50, ... are held out (share/tales.conf)."""
+    with open(path, encoding="utf-8") as f:
+        lines = f.read().splitlines()
+    train, held = [], []
+    for i in range(0, len(lines), 50):
+        (held if i // 50 % 20 == 10 else train).append("\n".join(lines[i:i + 50]) + "\n")
+    return train, held
+
 
 FILE_TYPES = {"Q8_0": 7, "Q4_0": 2, "Q4_1": 3, "Q5_0": 8, "Q5_1": 9, "Q4_K_S": 14, "Q4_K_M": 15, "Q5_K_S": 16,
               "Q5_K_M": 17, "Q6_K": 18}

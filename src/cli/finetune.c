@@ -46,8 +46,8 @@ const struct cli_command cli_finetune = {
     .name = "finetune",
     .summary = "teach a model by an adapter, its own weights kept as they are",
     .usage = "[CONFIG] [options]",
-    .examples = "  socle finetune -m model.gguf --data chats.jsonl -o run    # the loss is on the answers alone\n"
-                "  socle finetune -m model.gguf --data pairs.jsonl --format preference -o run\n"
+    .examples = "  socle finetune -m model.gguf --data chats.jsonl -o run    # answers alone\n"
+                "  socle finetune -m model.gguf -d pairs.jsonl --format preference -o run\n"
                 "  socle run -m model.gguf --adapter run/adapter.gguf\n"
                 "  socle merge model.gguf run/adapter.gguf -o merged.gguf\n",
     .run = run,

@@ -46,8 +46,8 @@ const struct cli_command cli_train = {
     .summary = "train a model: from nothing, or on from a file",
     .usage = "[CONFIG] [options]",
     .examples = "  socle tokenizer train tales.txt -o tales-vocab.gguf --vocab 2048\n"
-                "  socle train tales.conf --dry-run     # what it would take, in memory and time\n"
-                "  socle train tales.conf               # 'socle train --help' lists what may stand in it\n"
+                "  socle train tales.conf --dry-run     # what it would take\n"
+                "  socle train tales.conf               # its lines are these options\n"
                 "  socle train tales.conf --resume      # go on after a break, to the same bits\n"
                 "  socle train tales.conf --verify      # repeat it between two checkpoints\n",
     .run = run,

@@ -233,8 +233,8 @@ static void add_best(const struct show *s, json_t *object)
 static int report_json(const struct show *s, socle_training_end end, const char *result)
 {
     static const char *const ends[] = { "done", "no better any more", "stopped" };
-    json_t *object = json_pack("{s:s, s:I, s:f, s:s, s:s}", "end", ends[end], "step", (json_int_t)s->last.step, "seconds",
-                               s->last.seconds, "folder", s->t->train.folder, "result", result);
+    json_t *object = json_pack("{s:s, s:I, s:f, s:s, s:s}", "end", ends[end], "step", (json_int_t)s->last.step,
+                               "seconds", s->last.seconds, "folder", s->t->train.folder, "result", result);
     if (object) add_best(s, object);
     int code = cli_print_json(object);
     return code ? code : end == SOCLE_TRAINING_STOPPED ? exit_code_of_stop() : SOCLE_OK;

@@ -6,7 +6,8 @@
 #include "program/backward.h"
 #include "program/plan.h"
 
-enum { ALIGNMENT = 64, NEVER = UINT32_MAX };
+enum { ALIGNMENT = 64 };
+static const uint32_t NEVER = UINT32_MAX;
 
 // From first to last time, both included.
 struct life {

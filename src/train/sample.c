@@ -88,8 +88,10 @@ static socle_status read_prompt(struct socle_training *t, struct sc_token_ids *i
     }
     if (ids->n == 0) return sc_fail(err, SOCLE_BAD_ARGUMENT, "samples need a prompt: the vocabulary has no beginning");
     if (ids->n < t->model->hparams.n_context) return SOCLE_OK;
-    return sc_fail(err, SOCLE_BAD_ARGUMENT, "the samples' prompt has %zu tokens: the model's context of %u has no room "
-                   "for an answer", ids->n, t->model->hparams.n_context);
+    return sc_fail(err, SOCLE_BAD_ARGUMENT,
+                   "the samples' prompt has %zu tokens: the model's context of %u has no room "
+                   "for an answer",
+                   ids->n, t->model->hparams.n_context);
 }
 
 socle_status sc_trainer_check_sample(struct socle_training *t, socle_error *err)

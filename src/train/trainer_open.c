@@ -151,7 +151,7 @@ static json_t *settings_json(const struct socle_training *t)
 static socle_status digest_settings(struct socle_training *t, socle_error *err)
 {
     json_t *j = settings_json(t);
-    char *text = j ? json_dumps(j, JSON_SORT_KEYS | JSON_COMPACT) : NULL;
+    char *text = j ? json_dumps(j, JSON_SORT_KEYS | JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(j);
     if (!text) return sc_fail_memory(err, 0, "settings");
     struct sc_sha256 sha;
