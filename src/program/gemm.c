@@ -5,7 +5,7 @@
 #include "base/size.h"
 #include "tensor/packed.h"
 
-enum { ROWS = 256, COLUMNS = 240, TASKS_PER_THREAD = 4 };
+enum { ROWS = 512, COLUMNS = 480, TASKS_PER_THREAD = 4 };
 
 static size_t even_blocks(size_t n, size_t most, size_t step, size_t at_least, size_t *size)
 {
