@@ -136,9 +136,9 @@ enum { N_DROPOUTS = IS_SANITIZED ? 1 : SC_COUNT(dropouts) };
 // Calls `check` for each family, without dropout and with it.
 static void each_family(void (*check)(const char *family, struct way way, const struct outcome *expected))
 {
-    for (size_t f = 0; f < N_FAMILIES; f += IS_SANITIZED ? 2 : 1) {
+    for (size_t f = 0; f < N_FAMILIES; f++) {
         convert_family(families[f]);
-        for (size_t d = IS_SANITIZED ? 1 : 0; d < N_DROPOUTS; d++) {
+        for (size_t d = 0; d < N_DROPOUTS; d++) {
             struct way way = { .dropout = dropouts[d] };
             struct outcome expected = train(&way);
             assert_true(isfinite(expected.losses[N_STEPS]) && expected.losses[N_STEPS] != expected.losses[0]);
@@ -166,7 +166,7 @@ static void check_levels(const char *family, struct way way, const struct outcom
 {
     const struct sc_kernels *kernels;
     for (size_t i = 0; (kernels = sc_kernels_at(i)); i++) {
-        if (!kernels->supported() || (IS_SANITIZED && i && sc_kernels_at(i + 1))) continue;
+        if (!kernels->supported() || (IS_SANITIZED && i == 0)) continue; // `base` would take minutes
         way.learner.cpu = kernels->name;
         check_way(expected, &way, family, kernels->name);
     }

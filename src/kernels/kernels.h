@@ -67,12 +67,12 @@ struct sc_matmul {
     void *scratch;                 // sc_matmul_scratch(k, n_columns) bytes, aligned to 64
 };
 
-// Offsets, sums of activations by group and the nodes of a tree of sums, for each column; or a panel of float columns.
+// Offsets, sums of activations by group and the nodes of a tree of sums, for each column; or panels of float columns.
 static inline size_t sc_matmul_scratch(size_t k, size_t n_columns)
 {
     size_t levels = 2;
     for (size_t n = k / SC_SEGMENT; n > 0; n /= 2) levels++;
-    size_t quantized = n_columns * (k / 16 * 8 + (k + 4) + levels * SC_LANES * 4), floats = (k + 4) * SC_PANEL * 4;
+    size_t quantized = n_columns * (k / 16 * 8 + (k + 4) + levels * SC_LANES * 4), floats = n_columns / SC_PANEL * SC_PANEL * (k + 4) * 4;
     return (quantized > floats ? quantized : floats) + 1024;
 }
 

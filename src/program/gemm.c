@@ -5,7 +5,7 @@
 #include "base/size.h"
 #include "tensor/packed.h"
 
-enum { ROWS = 512, COLUMNS = 480, TASKS_PER_THREAD = 4 };
+enum { ROWS = 512, COLUMNS = 480, TASKS_PER_THREAD = 4, ROWS_AHEAD = 4 };
 
 static size_t even_blocks(size_t n, size_t most, size_t step, size_t at_least, size_t *size)
 {
@@ -92,18 +92,20 @@ static void lay_turned(const struct sc_kernels *kernels, const struct sc_operand
     }
 }
 
+// Rows of the operand lie whole: they are read from end to end, and dealt out to the groups.
 static void lay_columns(const struct sc_operand *from, size_t i, size_t n, size_t p, size_t m, size_t width, float *to)
 {
-    for (size_t g = 0; g < n; g += width) {
-        size_t some = SC_MIN(n - g, width);
-        for (size_t q = 0; q < m; q++, to += width) {
-            const float *x = from->x + (p + q) * from->stride + i + g;
-            if (some == SC_LANES) memcpy(to, x, SC_LANES * sizeof *to);
-            else if (some == SC_PANEL) memcpy(to, x, SC_PANEL * sizeof *to);
-            else memcpy(to, x, some * sizeof *to);
-            if (!from->scale) continue;
-            float scale = from->scale[(p + q) * from->scale_stride];
-            for (size_t l = 0; l < some; l++) to[l] = to[l] * scale;
+    for (size_t q = 0; q < m; q++, to += width) {
+        const float *x = from->x + (p + q) * from->stride + i;
+        float scale = from->scale ? from->scale[(p + q) * from->scale_stride] : 1.0f;
+        for (size_t g = 0; g < n; g += width) {
+            float *out = to + g * m;
+            __builtin_prefetch(x + ROWS_AHEAD * from->stride + g); // another page, often
+            size_t some = SC_MIN(n - g, width);
+            if (some == SC_LANES) memcpy(out, x + g, SC_LANES * sizeof *out);
+            else if (some == SC_PANEL) memcpy(out, x + g, SC_PANEL * sizeof *out);
+            else memcpy(out, x + g, some * sizeof *out);
+            for (size_t l = 0; l < some && from->scale; l++) out[l] = out[l] * scale;
         }
     }
 }

@@ -53,8 +53,12 @@ static void finish(float *nodes, size_t n_segments, size_t n_rows, float *y)
     size_t depth = (size_t)__builtin_popcountll(n_segments);
     lanes_f32 sum = lanes_load(nodes + (depth - 1) * SC_LANES);
     for (size_t i = depth - 1; i > 0; i--) sum = lanes_add(lanes_load(nodes + (i - 1) * SC_LANES), sum);
+    if (n_rows >= SC_LANES) {
+        lanes_store(y, sum);
+        return;
+    }
     lanes_store(nodes, sum);
-    memcpy(y, nodes, (n_rows < SC_LANES ? n_rows : SC_LANES) * sizeof *y);
+    memcpy(y, nodes, n_rows * sizeof *y);
 }
 
 // One group of rows with `columns` columns from column c0 on.
@@ -156,17 +160,24 @@ FLOAT_INLINE void multiply_panel(const struct sc_matmul *args, enum kind kind, s
                    args->y[c + i] + row + g * SC_LANES);
 }
 
-// All rows with the panel of columns from c on.
-FLOAT_INLINE void multiply_whole_panel(const struct sc_matmul *args, enum kind kind, size_t c)
+// `groups` groups of rows from `row` on with all whole panels: those rows stay in the first cache.
+FLOAT_INLINE void multiply_panels(const struct sc_matmul *args, enum kind kind, size_t row, size_t groups)
 {
-    float *x = args->scratch;
-    sc_turn_rows(args->x + c, 0, SC_PANEL, args->k, x, SC_PANEL);
-    size_t row = 0;
-    for (; row + (PANEL_GROUPS - 1) * SC_LANES < args->n_rows; row += PANEL_GROUPS * SC_LANES)
-        for (size_t i = 0; i < SC_PANEL; i += PANEL_COLUMNS)
-            multiply_panel(args, kind, row, c + i, x + i, PANEL_GROUPS);
-    for (; row < args->n_rows; row += SC_LANES)
-        for (size_t i = 0; i < SC_PANEL; i += PANEL_COLUMNS) multiply_panel(args, kind, row, c + i, x + i, 1);
+    const float *x = args->scratch;
+    for (size_t c = 0; c + SC_PANEL <= args->n_columns; c += SC_PANEL, x += SC_PANEL * args->k)
+        for (size_t i = 0; i < SC_PANEL; i += PANEL_COLUMNS) multiply_panel(args, kind, row, c + i, x + i, groups);
+}
+
+// All rows with all whole panels of columns. Returns how many columns those are.
+FLOAT_INLINE size_t multiply_whole_panels(const struct sc_matmul *args, enum kind kind)
+{
+    size_t n = args->n_columns / SC_PANEL * SC_PANEL, row = 0;
+    for (size_t c = 0; c < n; c += SC_PANEL)
+        sc_turn_rows(args->x + c, 0, SC_PANEL, args->k, (float *)args->scratch + c * args->k, SC_PANEL);
+    for (; n && row + (PANEL_GROUPS - 1) * SC_LANES < args->n_rows; row += PANEL_GROUPS * SC_LANES)
+        multiply_panels(args, kind, row, PANEL_GROUPS);
+    for (; n && row < args->n_rows; row += SC_LANES) multiply_panels(args, kind, row, 1);
+    return n;
 }
 
 FLOAT_INLINE void multiply(const struct sc_matmul *args, enum kind kind)
@@ -174,8 +185,7 @@ FLOAT_INLINE void multiply(const struct sc_matmul *args, enum kind kind)
     size_t row = 0, c = 0;
     for (; args->n_columns == 1 && row + GROUPS * SC_LANES <= args->n_rows; row += GROUPS * SC_LANES)
         multiply_one_column(args, kind, row, 0);
-    bool fits = args->k >> PANEL_LEVELS == 0; // the trees of sums
-    for (; fits && c + SC_PANEL <= args->n_columns; c += SC_PANEL) multiply_whole_panel(args, kind, c);
+    if (args->k >> PANEL_LEVELS == 0) c = multiply_whole_panels(args, kind); // the trees of sums are no deeper
     for (; row < args->n_rows && c < args->n_columns; row += SC_LANES) multiply_rows(args, kind, row, c);
 }
 
