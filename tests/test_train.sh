@@ -154,6 +154,11 @@ head -c 2000 tale.txt >some.txt
 expect 0 '' "... and measured" perplexity -m base/model.gguf -f some.txt --json
 check "... better than by chance" less "$(json_number "$tmp/out" perplexity)" 290
 expect 0 '' "a checkpoint is a model, too" run -m "$(point base 12)" -p 'Once upon' -n 8
+expect 0 'Done after step 2' "... to train on from" train --model "$(point base 12)" --data some.txt -o further --steps 2 \
+    -c 32 --batch 2
+expect 0 '2 steps repeated' "... and to repeat that" train --model "$(point base 12)" --data some.txt -o further --steps 2 \
+    -c 32 --batch 2 --verify
+check "... whose result has no moments" test "$(grep -ac 'train\.[mv]\.' further/model.gguf)" -eq 0
 
 expect 0 '"end": "done"' "--json" "${train[@]}" -o json --json --sample-every 6
 check "... is JSON, and nothing else" is_json "$tmp/out"
@@ -502,6 +507,12 @@ if "$build/tests/add_template" "$root/share/tales.gguf" "$root/tests/data/chatml
     expect 2 'name the model' "finetune without a model" finetune --data chats.jsonl -o wrong2
     expect 4 'no chat template, which conversations need' "conversations without a template" finetune -m "$root/share/tales.gguf" --data chats.jsonl -o wrong2
     expect 3 'made for another model' "an adapter for another model" run -m base/model.gguf --adapter tuned/adapter.gguf -p Once
+    expect 0 '^Done' "an adapter for a text model" finetune -m base/model.gguf --format text --data some.txt -o near \
+        --steps 1 -c 32 --batch 2 --accumulate 1
+    expect 3 'made for another model' "... is refused by a model of the same shape" run -m "$(point base 0)" \
+        --adapter near/adapter.gguf -p Once
+    expect 0 '' "... and taken by its own model in another format" quantize base/model.gguf near.gguf Q8_0
+    expect 0 '' "... that is to say, run by it" run -m near.gguf --adapter near/adapter.gguf -p Once -n 4
     expect 3 'this is no LoRA adapter' "an adapter that is a model" run -m chat.gguf --adapter chat.gguf -p Once
     expect 5 'none.gguf: cannot open' "an adapter that is not there" run -m chat.gguf --adapter none.gguf -p Once
 

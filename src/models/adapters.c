@@ -63,6 +63,15 @@ const struct sc_adapters *sc_adapter_set_adapters(const struct sc_adapter_set *s
 float sc_adapter_set_factor(const struct sc_adapter_set *set, uint32_t i) { return set->factors[i]; }
 uint32_t sc_adapter_set_rank(const struct sc_adapter_set *set, uint32_t i) { return set->ranks[i]; }
 
+static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t n) // FNV-1a
+{
+    const uint8_t *at = bytes;
+    for (size_t i = 0; i < n; i++) hash = (hash ^ at[i]) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+static const uint64_t hash_start = UINT64_C(0xcbf29ce484222325);
+
 float *sc_adapter_set_factors(const struct sc_adapter_set *set, const float *scales, uint64_t *variant, bool *ok)
 {
     uint32_t n = set ? set->adapters.n : 0;
@@ -73,14 +82,8 @@ float *sc_adapter_set_factors(const struct sc_adapter_set *set, const float *sca
     if (!any) return NULL;
     float *factors = malloc(n * sizeof *factors);
     *ok = factors != NULL;
-    uint64_t hash = UINT64_C(0xcbf29ce484222325); // FNV-1a
-    for (uint32_t i = 0; i < n && factors; i++) {
-        uint32_t bits;
-        factors[i] = set->factors[i] * (scales ? scales[i] : 1.0f);
-        memcpy(&bits, &factors[i], sizeof bits);
-        for (int j = 0; j < 4; j++) hash = (hash ^ (bits >> 8 * j & 255)) * UINT64_C(0x100000001b3);
-    }
-    *variant = hash | 1;
+    for (uint32_t i = 0; i < n && factors; i++) factors[i] = set->factors[i] * (scales ? scales[i] : 1.0f);
+    if (factors) *variant = hash_bytes(hash_start, factors, n * sizeof *factors) | 1;
     return factors;
 }
 
@@ -90,6 +93,17 @@ static bool ends_with(struct sc_text text, const char *suffix)
 {
     size_t n = strlen(suffix);
     return text.n_bytes > n && memcmp(text.data + text.n_bytes - n, suffix, n) == 0;
+}
+
+void sc_adapter_base(const struct sc_gguf *base, char hex[17])
+{
+    uint64_t sum = 0; // in whatever order a file has them
+    for (uint64_t i = 0; i < sc_gguf_n_tensors(base); i++) {
+        const struct sc_tensor *t = sc_gguf_tensor_at(base, i);
+        if (t->n_dims != 1 || strcmp(t->format->name, "F32") != 0 || !ends_with(t->name, "norm.weight")) continue;
+        sum += hash_bytes(hash_bytes(hash_start, t->name.data, t->name.n_bytes), t->data, t->n_bytes);
+    }
+    snprintf(hex, 17, "%016llx", (unsigned long long)sum);
 }
 
 static socle_status check_file(const struct sc_gguf *file, const struct sc_gguf *base, socle_error *err)
@@ -106,6 +120,13 @@ static socle_status check_file(const struct sc_gguf *file, const struct sc_gguf 
     if (family.n_bytes && !sc_text_equal(family, base_family))
         return sc_fail(err, SOCLE_BAD_FILE, "%s: an adapter for a model of the family '%.*s', but %s is '%.*s'",
                        sc_gguf_path(file), SC_TEXT_ARGS(family), sc_gguf_path(base), SC_TEXT_ARGS(base_family));
+    struct sc_text known = { 0 };
+    char hex[17];
+    SC_TRY(sc_gguf_get_text(file, "socle.adapter.base", &known, err));
+    sc_adapter_base(base, hex);
+    if (known.n_bytes && !sc_text_is(known, hex))
+        return sc_fail(err, SOCLE_BAD_FILE, "%s: made for another model than %s: their norms differ",
+                       sc_gguf_path(file), sc_gguf_path(base));
     return SOCLE_OK;
 }
 

@@ -1,6 +1,7 @@
 // Low-rank adapters of a model: files in llama.cpp's form, and new ones to be trained.
 //
 //     general.type = "adapter", adapter.type = "lora", adapter.lora.alpha (f32), general.architecture: the base's
+//     socle.adapter.base (text, may be absent): what sc_adapter_base says of the base
 //     <weight>.lora_a  [k, rank]      <weight>.lora_b  [rank, rows]          of the base's tensor <weight>
 //
 // A product's result gets scale * alpha / rank * B (A x) more. Products of experts and of heads have none.
@@ -24,6 +25,9 @@ struct sc_adapter_set; // some adapters of one base; immutable
 // base: "made for another model"), those of sc_gguf_open.
 socle_status sc_adapter_set_open(const struct sc_gguf *base, const char *const *paths, size_t n,
                                  struct sc_adapter_set **out, socle_error *err);
+// What tells a base from others of its shape, whatever its matrices are quantized to: the sum of hashes (FNV-1a) of
+// its norms' names and weights, which stay as they were trained.
+void sc_adapter_base(const struct sc_gguf *base, char hex[17]);
 // A set of one new adapter: A uniform in +-1 / sqrt(k) by the seed, B zero. Errors: SOCLE_BAD_ARGUMENT (no such
 // target).
 socle_status sc_adapter_set_new(const struct sc_gguf *base, const struct sc_adapter_shape *shape,
@@ -35,8 +39,9 @@ const struct sc_adapters *sc_adapter_set_adapters(const struct sc_adapter_set *s
 float sc_adapter_set_factor(const struct sc_adapter_set *set, uint32_t i);
 uint32_t sc_adapter_set_rank(const struct sc_adapter_set *set, uint32_t i);
 
-// What a sequence that takes scales[i] of adapter i (NULL: all of each) is computed with: [n] numbers, freed with free();
-// NULL where nothing is taken (or, with *ok false, memory ran out). *variant names that arithmetic; 0: none of any.
+// What a sequence that takes scales[i] of adapter i (NULL: all of each) is computed with: [n] numbers, freed with
+// free(); NULL where nothing is taken (or, with *ok false, memory ran out). *variant names that arithmetic; 0: none of
+// any.
 float *sc_adapter_set_factors(const struct sc_adapter_set *set, const float *scales, uint64_t *variant, bool *ok);
 
 #endif

@@ -16,7 +16,7 @@
 enum { N_STATE = offsetof(struct sc_train_state, evaluation_due) / sizeof(uint64_t), N_PARTS = 3 };
 
 static const enum sc_part parts[N_PARTS] = { SC_PART_WEIGHTS, SC_PART_MOMENTUM, SC_PART_VARIANCE };
-static const char *const prefixes[N_PARTS] = { "", "train.m.", "train.v." };
+static const char *const prefixes[N_PARTS] = { "", SC_MOMENTUM_PREFIX, SC_VARIANCE_PREFIX };
 
 bool sc_checkpoint_path(struct sc_buffer *out, const char *folder, uint64_t step)
 {

@@ -56,20 +56,6 @@ socle_status sc_parameters_write(const struct sc_parameters *parameters, enum sc
     return SOCLE_OK;
 }
 
-socle_status sc_copy_other_tensors(const struct sc_gguf *gguf, const struct sc_parameters *parameters,
-                                   struct sc_gguf_writer *writer, socle_error *err)
-{
-    for (uint64_t i = 0; i < sc_gguf_n_tensors(gguf) && !parameters->adapters_only; i++) {
-        const struct sc_tensor *t = sc_gguf_tensor_at(gguf, i);
-        char name[256];
-        snprintf(name, sizeof name, "%.*s", SC_TEXT_ARGS(t->name));
-        if (sc_parameter_find(parameters, name)) continue;
-        SC_TRY(t->packed ? sc_gguf_writer_add_packed(writer, name, t, err)
-                         : sc_gguf_writer_add_tensor(writer, name, t->format, t->n_dims, t->shape, t->data, err));
-    }
-    return SOCLE_OK;
-}
-
 static bool begins_with_any(struct sc_text text, const char *const *prefixes)
 {
     for (; prefixes && *prefixes; prefixes++) {
@@ -77,6 +63,22 @@ static bool begins_with_any(struct sc_text text, const char *const *prefixes)
         if (text.n_bytes >= n && memcmp(text.data, *prefixes, n) == 0) return true;
     }
     return false;
+}
+
+socle_status sc_copy_other_tensors(const struct sc_gguf *gguf, const struct sc_parameters *parameters,
+                                   struct sc_gguf_writer *writer, socle_error *err)
+{
+    static const char *const moments[] = { SC_MOMENTUM_PREFIX, SC_VARIANCE_PREFIX, NULL };
+    for (uint64_t i = 0; i < sc_gguf_n_tensors(gguf) && !parameters->adapters_only; i++) {
+        const struct sc_tensor *t = sc_gguf_tensor_at(gguf, i);
+        char name[256];
+        if (begins_with_any(t->name, moments)) continue;
+        snprintf(name, sizeof name, "%.*s", SC_TEXT_ARGS(t->name));
+        if (sc_parameter_find(parameters, name)) continue;
+        SC_TRY(t->packed ? sc_gguf_writer_add_packed(writer, name, t, err)
+                         : sc_gguf_writer_add_tensor(writer, name, t->format, t->n_dims, t->shape, t->data, err));
+    }
+    return SOCLE_OK;
 }
 
 socle_status sc_copy_metadata(const struct sc_gguf *gguf, const char *const *without, struct sc_gguf_writer *writer,

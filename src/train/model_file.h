@@ -24,9 +24,13 @@ socle_status sc_parameters_write(const struct sc_parameters *parameters, enum sc
                                  const struct sc_format *format, struct sc_parameter_source *sources,
                                  struct sc_gguf_writer *writer, socle_error *err);
 
-// Adds the other tensors of the model's file, as they are: those that no op trains (factors of rotary frequencies, what
-// is added to choose experts). Nothing where only adapters are trained. The file must live until the writer has
-// written.
+// How checkpoints name a parameter's moments: before its own name.
+#define SC_MOMENTUM_PREFIX "train.m."
+#define SC_VARIANCE_PREFIX "train.v."
+
+// Adds the other tensors of the model's file, as they are, unless they are the moments of a checkpoint: those that no
+// op trains (factors of rotary frequencies, what is added to choose experts). Nothing where only adapters are trained.
+// The file must live until the writer has written.
 socle_status sc_copy_other_tensors(const struct sc_gguf *gguf, const struct sc_parameters *parameters,
                                    struct sc_gguf_writer *writer, socle_error *err);
 

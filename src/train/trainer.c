@@ -46,7 +46,9 @@ static socle_status set_adapter_keys(const struct socle_training *t, struct sc_g
     SC_TRY(sc_gguf_writer_set_text(writer, "adapter.type", sc_text_of("lora"), err));
     SC_TRY(sc_gguf_writer_set_text(writer, "general.architecture", family, err));
     if (t->o.name) SC_TRY(sc_gguf_writer_set_text(writer, "general.name", sc_text_of(t->o.name), err));
-    SC_TRY(sc_gguf_writer_set_text(writer, "socle.adapter.base_sha256", sc_text_of(t->base_digest), err));
+    char base[17];
+    sc_adapter_base(t->base, base);
+    SC_TRY(sc_gguf_writer_set_text(writer, "socle.adapter.base", sc_text_of(base), err));
     return sc_gguf_writer_set_f32(writer, "adapter.lora.alpha", t->o.lora_alpha, err);
 }
 
